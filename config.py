@@ -1,0 +1,79 @@
+"""Settings from the environment (DIORAMA_*) or a .env file: read by the composition roots only; secrets have no defaults."""
+
+from decimal import Decimal
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from errors import ConfigurationError
+
+
+class Settings(BaseSettings):
+    """All that a Diorama process can be told. Times in seconds, money in USD."""
+
+    model_config = SettingsConfigDict(env_prefix="DIORAMA_", env_file=".env", frozen=True, extra="ignore")
+
+    database_url: str = Field(pattern=r"^postgresql\+asyncpg://")
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    store_endpoint: str = Field(pattern=r"^https?://")
+    store_access_key: str
+    store_secret_key: SecretStr
+    store_bucket: str = "diorama"
+    store_public_url: str | None = Field(default=None, description="Where clients and providers reach the store.")
+
+    api_host: str = "127.0.0.1"
+    api_port: int = 8000
+    public_url: str | None = Field(default=None, description="Where providers reach the API with their webhooks.")
+    api_key_pepper: SecretStr = Field(min_length=16)
+    token_secret: SecretStr = Field(min_length=16)
+    image_url_hosts: str = Field(default="", description="host:port,... that may be fetched although not public.")
+
+    replicate_api_token: SecretStr | None = None
+    replicate_base_url: str = "https://api.replicate.com"
+    replicate_webhook_secret: SecretStr | None = None
+    replicate_creates_per_minute: int = 600  # the documented limit of an account with a card
+    replicate_reads_per_minute: int = 3000  # the documented limit
+    openai_api_key: SecretStr | None = None
+    openai_base_url: str = "https://api.openai.com/v1"
+    openai_creates_per_minute: int = 150
+
+    review_above_usd: Decimal = Field(
+        default=Decimal("0.50"), description="An unknown purchase above it waits for people."
+    )
+    worker_health_port: int = 9464
+    worker_engine_metrics_port: int | None = Field(default=None, description="Temporal's own worker metrics.")
+    worker_grace_s: float = 10.0
+    worker_pictures_in_flight: int = 2000
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def providers(self) -> frozenset[str]:
+        """The providers that have a key here."""
+        keys = {"replicate": self.replicate_api_token, "openai": self.openai_api_key}
+        return frozenset(name for name, key in keys.items() if key is not None and key.get_secret_value())
+
+    @property
+    def private_image_hosts(self) -> frozenset[str]:
+        """`host:port` pairs that image URLs may point to although they are not public."""
+        return frozenset(host.strip() for host in self.image_url_hosts.split(",") if host.strip())
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises ConfigurationError naming each variable that is missing or wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError(explain(error)) from None  # the original shows values, and a value may be a secret
+
+
+def explain(error: ValidationError) -> str:
+    """One line per wrong variable: its name, what is wrong, and where to set it; never its value."""
+    lines = [
+        f"DIORAMA_{str(problem['loc'][0]).upper()} "
+        + ("is not set" if problem["type"] == "missing" else f"is not usable: {problem['msg']}")
+        for problem in error.errors(include_input=False, include_url=False)
+    ]
+    where = "Set it in the environment or in a .env file; `diorama up` starts a local stack that sets all of them."
+    return "\n".join([*lines, where])

@@ -1,0 +1,37 @@
+"""Names that two processes must agree on: queues, workflows, activities, search attributes, notification channels."""
+
+from uuid import UUID
+
+MAIN_QUEUE = "diorama"
+
+WORKFLOW_AVATAR = "diorama.Avatar"
+WORKFLOW_SCENE = "diorama.Scene"
+WORKFLOW_AVATAR_SCENE = "diorama.AvatarScene"
+WORKFLOW_DELETE_SESSION = "diorama.DeleteSession"
+
+ACTIVITY_OPEN = "generation.open"
+ACTIVITY_CLOSE = "generation.close"
+ACTIVITY_MAKE_PICTURE = "picture.make"
+ACTIVITY_UNDO_PICTURE = "picture.undo"
+ACTIVITY_DELETE_SESSION = "session.delete"
+
+SEARCH_KIND = "DioramaKind"
+SEARCH_TENANT = "DioramaTenant"
+SEARCH_STATUS = "DioramaStatus"
+SEARCH_PROVIDER = "DioramaProvider"
+
+# PostgreSQL NOTIFY channels; the payload is an id, and only a hint: rows are the truth.
+CHANNEL_EVENT = "diorama_event"  # a generation got an event; payload: generation id
+CHANNEL_WAKE = "diorama_wake"  # a provider sent word about a generation's job; payload: generation id
+CHANNEL_CANCEL = "diorama_cancel"  # a client wants to stop a generation; payload: generation id
+CHANNEL_QUEUED = "diorama_queued"  # a generation was accepted; payload: generation id
+
+
+def provider_queue(provider: str) -> str:
+    """The task queue on which this provider's pictures are made: its rate limit holds over the whole fleet."""
+    return f"diorama-provider-{provider}"
+
+
+def workflow_id(generation_id: UUID) -> str:
+    """One workflow per generation, so that starting twice is harmless."""
+    return f"generation/{generation_id}"

@@ -1,0 +1,129 @@
+"""What workflows and activities say to each other about pictures: references and facts, never bytes or prompts."""
+
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.frozen import Frozen
+from contracts.statuses import Kind, Step
+
+
+class Candidate(Frozen):
+    """A model that can make the picture, and what one purchase may cost at most (USD)."""
+
+    provider: str
+    model: str
+    max_usd: Decimal
+    unknown_policy: Literal["review", "resubmit"]
+
+
+class StepPlan(Frozen):
+    """One picture to make, with its candidates in order of preference."""
+
+    step: Step
+    candidates: tuple[Candidate, ...]
+    deadline_s: int
+
+
+class AssetRef(Frozen):
+    """A stored picture: enough to fetch it and to prove that it is the same."""
+
+    asset_id: UUID
+    key: str
+    sha256: str
+    size_bytes: int
+    content_type: str
+    width: int
+    height: int
+
+
+class PictureOrder(Frozen):
+    """Make this step's picture with this model; `purchase` counts the purchases of the step from 0."""
+
+    generation_id: UUID
+    tenant_id: UUID
+    step: Step
+    purchase: int
+    candidate: Candidate
+    reference: AssetRef | None
+    deadline_s: int
+    possible_duplicate: bool = False
+
+
+class PictureMade(Frozen):
+    """The kept picture and what it cost (USD)."""
+
+    step: Step
+    asset: AssetRef
+    provider: str
+    model: str
+    cost_usd: Decimal
+
+
+class UndoOrder(Frozen):
+    """Take back everything this step did: the provider's job, the object, the money."""
+
+    generation_id: UUID
+    tenant_id: UUID
+    step: Step
+
+
+class UndoReport(Frozen):
+    """What was taken back, and what could not be."""
+
+    step: Step
+    deleted_assets: tuple[UUID, ...] = ()
+    canceled_jobs: int = 0
+    remaining: tuple[str, ...] = ()
+
+
+class GenerationInput(Frozen):
+    """What a generation's workflow is started with."""
+
+    generation_id: UUID
+    tenant_id: UUID
+    kind: Kind
+
+
+class Opened(Frozen):
+    """The plan for a generation; `reference` is the picture a scene starts from; `canceled`: stop before the first buy."""
+
+    steps: tuple[StepPlan, ...]
+    reference: AssetRef | None = None
+    owns_reference: bool = False
+    canceled: bool = False
+
+    def step(self, step: Step) -> StepPlan:
+        """The plan of one step; KeyError when the plan has none."""
+        for plan in self.steps:
+            if plan.step is step:
+                return plan
+        raise KeyError(step)
+
+
+class Failure(Frozen):
+    """Why a generation did not succeed: a code of the error tree, and facts that a client may see."""
+
+    code: str
+    detail: str
+    step: Step | None = None
+    facts: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+
+
+class Closing(Frozen):
+    """How a generation ended."""
+
+    generation_id: UUID
+    outcome: Literal["succeeded", "failed", "canceled", "needs_review"]
+    pictures: tuple[PictureMade, ...] = ()
+    failure: Failure | None = None
+    rollback: tuple[UndoReport, ...] = ()
+
+
+class SessionDeletion(Frozen):
+    """Delete all that belongs to a session of a tenant."""
+
+    tenant_id: UUID
+    session_id: str

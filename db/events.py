@@ -1,0 +1,57 @@
+"""Events of a generation: appended in the transaction that makes them true, numbered without gaps."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts.names import CHANNEL_EVENT
+from db.models import Event
+
+# One round trip: the counter on the generation's row is also the lock that keeps numbers without gaps, and the
+# notification goes out at commit.
+APPEND = text(
+    """
+    with counted as (
+        update generation
+        set event_seq = event_seq + 1,
+            stage = coalesce(cast(:stage as text), stage),
+            progress = coalesce(cast(:progress as float), progress)
+        where id = :generation_id
+        returning event_seq
+    ), added as (
+        insert into event (generation_id, seq, type, data, created_at)
+        select :generation_id, event_seq, :type, :data, clock_timestamp() from counted
+        returning seq
+    )
+    select seq, pg_notify(:channel, cast(:generation_id as text)) from added
+    """
+).bindparams(bindparam("data", type_=JSONB))
+
+
+async def append(
+    session: AsyncSession,
+    generation_id: UUID,
+    kind: str,
+    data: Mapping[str, Any] | None = None,
+    *,
+    stage: str | None = None,
+    progress: float | None = None,
+) -> int:
+    """Add an event and wake those who follow the generation; returns its number.
+
+    `stage` (words for people) and `progress` (0..1 of the whole generation) go onto the generation's row.
+    """
+    values = {"generation_id": generation_id, "type": kind, "data": dict(data or {}), "channel": CHANNEL_EVENT}
+    row = await session.execute(APPEND, values | {"stage": stage, "progress": progress})
+    return int(row.scalar_one())
+
+
+async def after(session: AsyncSession, generation_id: UUID, seq: int, *, limit: int = 500) -> Sequence[Event]:
+    """The events behind number `seq`, in order."""
+    query = select(Event).where(Event.generation_id == generation_id, Event.seq > seq)
+    return (await session.exec(query.order_by(col(Event.seq)).limit(limit))).all()

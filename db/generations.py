@@ -1,0 +1,134 @@
+"""Queries on generations as the API and the dispatcher need them; a generation's life in the worker is in db/lives.py."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts.names import CHANNEL_CANCEL, CHANNEL_QUEUED, CHANNEL_WAKE
+from contracts.statuses import Kind, Status
+from db import events
+from db.models import Generation, now
+
+
+LIVE = (Status.queued, Status.running)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which generations to list; None means any. `before` is the last id of the page before."""
+
+    status: Status | None = None
+    kind: Kind | None = None
+    session_id: str | None = None
+    tag: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    before: UUID | None = None
+
+
+async def accept(session: AsyncSession, generation: Generation) -> bool:
+    """Insert an accepted request with its first event. False: its idempotency key is taken, and nothing was written."""
+    row = generation.model_dump()
+    inserted = await session.execute(
+        insert(Generation).values(row).on_conflict_do_nothing().returning(col(Generation.id))
+    )
+    if inserted.scalar_one_or_none() is None:
+        return False
+    await events.append(session, generation.id, "generation.queued", {"kind": generation.kind})
+    await session.execute(select(func.pg_notify(CHANNEL_QUEUED, str(generation.id))))
+    return True
+
+
+async def by_idempotency_key(session: AsyncSession, tenant_id: UUID, key: str) -> Generation | None:
+    """The generation that was accepted with this key."""
+    query = select(Generation).where(Generation.tenant_id == tenant_id, Generation.idempotency_key == key)
+    return (await session.exec(query)).first()
+
+
+async def of_tenant(
+    session: AsyncSession, tenant_id: UUID, generation_id: UUID, *, lock: bool = False
+) -> Generation | None:
+    """A generation, if it belongs to the tenant and is not deleted; `lock` keeps others from changing it meanwhile."""
+    query = select(Generation).where(
+        Generation.id == generation_id, Generation.tenant_id == tenant_id, col(Generation.deleted_at).is_(None)
+    )
+    return (await session.exec(query.with_for_update() if lock else query)).first()
+
+
+async def page(session: AsyncSession, tenant_id: UUID, wanted: Filter, *, limit: int) -> Sequence[Generation]:
+    """Newest first, at most `limit` rows."""
+    query = select(Generation).where(Generation.tenant_id == tenant_id, col(Generation.deleted_at).is_(None))
+    conditions: list[tuple[Any, Any]] = [
+        (wanted.status, col(Generation.status) == wanted.status),
+        (wanted.kind, col(Generation.kind) == wanted.kind),
+        (wanted.session_id, col(Generation.session_id) == wanted.session_id),
+        (wanted.tag, col(Generation.tags).contains([wanted.tag])),
+        (wanted.created_after, col(Generation.created_at) >= wanted.created_after),
+        (wanted.created_before, col(Generation.created_at) < wanted.created_before),
+        (wanted.before, col(Generation.id) < wanted.before),
+    ]
+    query = query.where(*(condition for value, condition in conditions if value is not None))
+    return (await session.exec(query.order_by(col(Generation.id).desc()).limit(limit))).all()
+
+
+async def queue_position(session: AsyncSession, generation_id: UUID) -> int:
+    """How many accepted generations have not ended and came before this one."""
+    query = select(func.count()).where(
+        col(Generation.status).in_([Status.queued, Status.running]), Generation.id < generation_id
+    )
+    return (await session.exec(query)).one()
+
+
+async def live_count(session: AsyncSession) -> int:
+    """How many accepted generations have not ended, over all tenants."""
+    return (await session.exec(select(func.count()).where(col(Generation.status).in_(LIVE)))).one()
+
+
+async def request_cancel(session: AsyncSession, generation: Generation) -> None:
+    """Write down that the client wants to stop, tell followers, and wake whoever works on it. Repeating changes nothing."""
+    requested = await session.execute(
+        update(Generation)
+        .where(col(Generation.id) == generation.id, col(Generation.cancel_requested_at).is_(None))
+        .values(cancel_requested_at=now())
+        .returning(col(Generation.id))
+    )
+    if requested.scalar_one_or_none() is not None:
+        await events.append(session, generation.id, "generation.cancel_requested")
+    await session.execute(select(func.pg_notify(CHANNEL_CANCEL, str(generation.id))))
+
+
+async def wake(session: AsyncSession, generation_id: UUID) -> None:
+    """Make whoever waits for this generation's job ask the provider now; delivered when the transaction commits."""
+    await session.execute(select(func.pg_notify(CHANNEL_WAKE, str(generation_id))))
+
+
+async def undispatched(session: AsyncSession, *, older_than: timedelta, limit: int) -> Sequence[Generation]:
+    """Accepted generations whose workflow has not been started, oldest first."""
+    query = select(Generation).where(
+        col(Generation.dispatched_at).is_(None),
+        Generation.status == Status.queued,
+        Generation.created_at < now() - older_than,
+    )
+    return (await session.exec(query.order_by(col(Generation.id)).limit(limit))).all()
+
+
+async def mark_dispatched(session: AsyncSession, generation_ids: Sequence[UUID]) -> None:
+    """Note that the engine has these workflows."""
+    await session.execute(update(Generation).where(col(Generation.id).in_(generation_ids)).values(dispatched_at=now()))
+
+
+async def deleted_of_session(session: AsyncSession, tenant_id: UUID, session_id: str) -> Sequence[Generation]:
+    """The generations of a session that its owner deleted."""
+    query = select(Generation).where(
+        Generation.tenant_id == tenant_id,
+        Generation.session_id == session_id,
+        col(Generation.deleted_at).is_not(None),
+    )
+    return (await session.exec(query)).all()

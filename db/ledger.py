@@ -1,0 +1,187 @@
+"""The ledger of purchases: every state a spend can be in, and the only ways from one to the next.
+
+    held ──► sent ──► submitted ──► settled
+      │ ◄──────┤           │
+      ▼        ├► unknown ◄┤          (may have been bought: people or the policy decide)
+    released ◄─┴───────────┘          (nothing owed)
+
+A move names the lease under which it is made. Whoever claims the row next gets a higher lease, and from then on the
+earlier holder can change nothing: it gets LeaseLost.
+"""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import case, func, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts.pictures import PictureOrder
+from contracts.statuses import Billed, SpendState, Step
+from db.models import Spend, now
+from errors import LeaseLost
+
+# How long a claim may take until the purchase is sent: reading rows and presigning URLs takes milliseconds.
+LEASE_S = 30
+FRESH = {"populate_existing": True}  # a row that the session has seen before is read anew from the statement's answer
+ENDED = (SpendState.settled, SpendState.released)
+COMES_FROM: dict[SpendState, tuple[SpendState, ...]] = {
+    SpendState.held: (SpendState.sent,),  # provably not bought: it may be sent again
+    SpendState.sent: (SpendState.held,),
+    SpendState.submitted: (SpendState.sent, SpendState.unknown),
+    SpendState.settled: (SpendState.submitted, SpendState.sent, SpendState.unknown),
+    SpendState.released: (SpendState.held, SpendState.sent, SpendState.submitted, SpendState.unknown),
+    SpendState.unknown: (SpendState.sent, SpendState.submitted),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PromptUsed:
+    """The words that are sent, and which template they came from."""
+
+    text: str
+    name: str
+    version: str
+    sha256: str
+
+
+async def claim(session: AsyncSession, order: PictureOrder, prompt: PromptUsed) -> Spend:
+    """The spend of this purchase under a new lease of ours: made when it is new, taken over when it is not.
+
+    A purchase that has ended is returned as it is. One that is `sent` keeps its time limit, because until then the attempt
+    that sent it may still be talking to the provider.
+    """
+    moment = now()
+    fresh = Spend(
+        tenant_id=order.tenant_id,
+        generation_id=order.generation_id,
+        step=order.step,
+        purchase=order.purchase,
+        provider=order.candidate.provider,
+        model=order.candidate.model,
+        token=secrets.token_urlsafe(24),
+        prompt=prompt.text,
+        prompt_name=prompt.name,
+        prompt_version=prompt.version,
+        prompt_hash=prompt.sha256,
+        hold_usd=order.candidate.max_usd,
+        possible_duplicate=order.possible_duplicate,
+        lease_until=moment + timedelta(seconds=LEASE_S),
+        deadline_at=moment + timedelta(seconds=order.deadline_s),
+    )
+    statement = insert(Spend).values(fresh.model_dump())
+    claimed = statement.on_conflict_do_update(
+        index_elements=["generation_id", "step", "purchase"],
+        set_={
+            "lease": Spend.lease + 1,
+            "lease_until": case(
+                (col(Spend.state) == SpendState.sent, col(Spend.lease_until)), else_=statement.excluded.lease_until
+            ),
+        },
+        where=col(Spend.state).not_in(ENDED),
+    ).returning(Spend)
+    row: Spend | None = (await session.execute(claimed, execution_options=FRESH)).scalar_one_or_none()
+    return row if row is not None else await _of_purchase(session, order)
+
+
+async def _of_purchase(session: AsyncSession, order: PictureOrder) -> Spend:
+    query = select(Spend).where(
+        Spend.generation_id == order.generation_id, Spend.step == order.step, Spend.purchase == order.purchase
+    )
+    return (await session.exec(query)).one()
+
+
+async def take_over(session: AsyncSession, generation_id: UUID, step: Step) -> Sequence[Spend]:
+    """All spends of a step that have not ended, under a new lease of ours: earlier attempts can change nothing more."""
+    taken = (
+        update(Spend)
+        .where(col(Spend.generation_id) == generation_id, col(Spend.step) == step, col(Spend.state).not_in(ENDED))
+        .values(lease=Spend.lease + 1)
+        .returning(Spend)
+    )
+    return (await session.execute(taken)).scalars().all()
+
+
+async def mark_sent(session: AsyncSession, spend: Spend, *, window_s: float) -> Spend:
+    """held -> sent, right before the POST, which may last at most `window_s` seconds."""
+    moment = now()
+    until = moment + timedelta(seconds=window_s)
+    return await _move(session, spend, SpendState.sent, sent_at=moment, lease_until=until, sends=Spend.sends + 1)
+
+
+async def mark_unsent(session: AsyncSession, spend: Spend) -> Spend:
+    """sent -> held: the provider certainly did not take it."""
+    lease_until = now() + timedelta(seconds=LEASE_S)
+    return await _move(session, spend, SpendState.held, lease_until=lease_until)
+
+
+async def mark_submitted(
+    session: AsyncSession, spend: Spend, *, job_id: str | None = None, raw_asset_id: UUID | None = None
+) -> Spend:
+    """sent -> submitted: bought; known by the provider's job id, or by the bytes that a synchronous provider gave."""
+    values = {"provider_job_id": job_id, "raw_asset_id": raw_asset_id, "submitted_at": now()}
+    return await _move(session, spend, SpendState.submitted, **values)
+
+
+async def settle(
+    session: AsyncSession,
+    spend: Spend,
+    *,
+    cost_usd: Decimal,
+    billed: Billed = Billed.yes,
+    asset_id: UUID | None = None,
+    error_code: str | None = None,
+) -> Spend:
+    """submitted -> settled: paid, with or without a picture."""
+    values = {"cost_usd": cost_usd, "billed": billed, "asset_id": asset_id, "error_code": error_code, "ended_at": now()}
+    return await _move(session, spend, SpendState.settled, **values)
+
+
+async def release(session: AsyncSession, spend: Spend, *, error_code: str | None) -> Spend:
+    """Nothing is owed: the hold is given back."""
+    values = {"cost_usd": Decimal(0), "billed": Billed.no, "error_code": error_code, "ended_at": now()}
+    return await _move(session, spend, SpendState.released, **values)
+
+
+async def mark_unknown(session: AsyncSession, spend: Spend) -> Spend:
+    """It may have been bought, and nobody can be asked; the hold stays."""
+    return await _move(session, spend, SpendState.unknown, billed=Billed.unknown, error_code="outcome_unknown")
+
+
+async def _move(session: AsyncSession, spend: Spend, to: SpendState, **values: Any) -> Spend:
+    moved = (
+        update(Spend)
+        .where(col(Spend.id) == spend.id, col(Spend.lease) == spend.lease, col(Spend.state).in_(COMES_FROM[to]))
+        .values(state=to, **values)
+        .returning(Spend)
+    )
+    row: Spend | None = (await session.execute(moved, execution_options=FRESH)).scalar_one_or_none()
+    if row is None:
+        raise LeaseLost
+    return row
+
+
+async def same_lease(session: AsyncSession, spend: Spend) -> Spend:
+    """The row as it is now, if it is still ours. Raises LeaseLost."""
+    query = select(Spend).where(Spend.id == spend.id, Spend.lease == spend.lease)
+    row = (await session.exec(query)).first()
+    if row is None:
+        raise LeaseLost
+    return row
+
+
+async def by_token(session: AsyncSession, provider: str, token: str) -> Spend | None:
+    """The spend that a provider's webhook speaks of."""
+    return (await session.exec(select(Spend).where(Spend.provider == provider, Spend.token == token))).first()
+
+
+async def cost_of(session: AsyncSession, generation_id: UUID) -> Decimal:
+    """What a generation has cost (USD), failed and repeated purchases included."""
+    query = select(func.coalesce(func.sum(Spend.cost_usd), 0)).where(Spend.generation_id == generation_id)
+    return (await session.exec(query)).one() or Decimal(0)

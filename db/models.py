@@ -1,0 +1,200 @@
+"""The tables, nothing else."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, Enum, ForeignKey, Index, LargeBinary, MetaData, Numeric, Text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlmodel import Field, SQLModel
+from uuid_utils.compat import uuid7
+
+from contracts.statuses import AssetRole, AssetState, Billed, Kind, SpendState, Status, Step
+
+# Fixed names, so that a migration can speak of a constraint that another machine made.
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Table(SQLModel):
+    """What all tables share: their metadata."""
+
+    metadata = MetaData(naming_convention=NAMING)
+
+
+def now() -> datetime:
+    """The time, with its zone: columns refuse naive times."""
+    return datetime.now(UTC)
+
+
+def _word(words: type[StrEnum], name: str, *, nullable: bool = False, index: bool = False) -> Column[Any]:
+    """An enum kept as text with a check constraint, so that a new word is an ordinary migration."""
+    values = Enum(
+        words,
+        native_enum=False,
+        create_constraint=True,
+        length=20,
+        name=name,
+        values_callable=lambda cls: [str(word) for word in cls],
+    )
+    return Column(values, nullable=nullable, index=index)
+
+
+def _usd(*, nullable: bool = False) -> Column[Any]:
+    return Column(Numeric(12, 6), nullable=nullable)
+
+
+class Tenant(Table, table=True):
+    """Who pays, and whose pictures they are."""
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    name: str = Field(unique=True, max_length=100)
+    created_at: datetime = Field(default_factory=now)
+
+
+class ApiKey(Table, table=True):
+    """A key of a tenant; only a keyed hash of its secret is kept."""
+
+    __tablename__ = "api_key"
+
+    id: str = Field(primary_key=True, max_length=12)
+    tenant_id: UUID = Field(foreign_key="tenant.id", index=True)
+    name: str = Field(max_length=100)
+    digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at: datetime = Field(default_factory=now)
+    revoked_at: datetime | None = None
+
+
+class Generation(Table, table=True):
+    """One accepted request. Ids are UUIDv7, so their order is the order of acceptance."""
+
+    __table_args__ = (
+        Index("ix_generation_list", "tenant_id", "id"),
+        Index("ix_generation_status", "tenant_id", "status", "id"),
+        Index("ix_generation_session", "tenant_id", "session_id", "id", postgresql_where="session_id is not null"),
+        Index("ix_generation_tags", "tags", postgresql_using="gin"),
+        Index("ix_generation_undispatched", "id", postgresql_where="dispatched_at is null and status = 'queued'"),
+        Index(
+            "uq_generation_idempotency",
+            "tenant_id",
+            "idempotency_key",
+            unique=True,
+            postgresql_where="idempotency_key is not null",
+        ),
+    )
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(foreign_key="tenant.id")
+    kind: Kind = Field(sa_column=_word(Kind, "kind"))
+    status: Status = Field(default=Status.queued, sa_column=_word(Status, "status"))
+    stage: str = Field(default="", max_length=200)
+    progress: float = Field(default=0.0)
+    request: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    session_id: str | None = Field(default=None, max_length=100)
+    tags: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    idempotency_key: str | None = Field(default=None, max_length=255)
+    request_hash: str = Field(max_length=64)
+    acceptance: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    input_asset_id: UUID | None = None
+    quote_max_usd: Decimal = Field(sa_column=_usd())
+    cost_usd: Decimal | None = Field(default=None, sa_column=_usd(nullable=True))
+    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
+    rollback: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(JSONB))
+    event_seq: int = 0
+    created_at: datetime = Field(default_factory=now)
+    dispatched_at: datetime | None = None
+    started_at: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    finished_at: datetime | None = None
+    deleted_at: datetime | None = None
+
+
+class Asset(Table, table=True):
+    """A picture: this row, and an object in the store under `key`. The row is written first and ends last."""
+
+    __table_args__ = (
+        Index("ix_asset_generation", "generation_id"),
+        Index("ix_asset_tenant", "tenant_id", "id"),
+        Index("ix_asset_unfinished", "id", postgresql_where="state in ('pending', 'deleting')"),
+    )
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(foreign_key="tenant.id")
+    # A client's picture is stored just before its generation is accepted, so this may be empty for a moment.
+    generation_id: UUID | None = Field(default=None, sa_column=Column(ForeignKey("generation.id"), nullable=True))
+    step: Step = Field(sa_column=_word(Step, "step"))
+    role: AssetRole = Field(default=AssetRole.picture, sa_column=_word(AssetRole, "role"))
+    state: AssetState = Field(default=AssetState.pending, sa_column=_word(AssetState, "state"))
+    key: str = Field(unique=True, max_length=300)
+    content_type: str = Field(max_length=50)
+    size_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sha256: str = Field(max_length=64)
+    width: int
+    height: int
+    provider: str | None = Field(default=None, max_length=50)
+    model: str | None = Field(default=None, max_length=100)
+    prompt_name: str | None = Field(default=None, max_length=50)
+    prompt_version: str | None = Field(default=None, max_length=20)
+    prompt_hash: str | None = Field(default=None, max_length=64)
+    created_at: datetime = Field(default_factory=now)
+    stored_at: datetime | None = None
+    deleted_at: datetime | None = None
+
+
+class Spend(Table, table=True):
+    """One intent to buy one picture. Committed before anything is sent; see docs/architecture.md, 'Buying once'."""
+
+    __table_args__ = (
+        Index("uq_spend_purchase", "generation_id", "step", "purchase", unique=True),
+        Index("ix_spend_job", "provider", "provider_job_id"),
+        Index("ix_spend_open", "id", postgresql_where="state in ('held', 'sent', 'submitted', 'unknown')"),
+    )
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(foreign_key="tenant.id")
+    generation_id: UUID = Field(foreign_key="generation.id")
+    step: Step = Field(sa_column=_word(Step, "step"))
+    purchase: int
+    state: SpendState = Field(default=SpendState.held, sa_column=_word(SpendState, "state"))
+    provider: str = Field(max_length=50)
+    model: str = Field(max_length=100)
+    token: str = Field(unique=True, max_length=64)
+    prompt: str = Field(sa_column=Column(Text, nullable=False))
+    prompt_name: str = Field(max_length=50)
+    prompt_version: str = Field(max_length=20)
+    prompt_hash: str = Field(max_length=64)
+    hold_usd: Decimal = Field(sa_column=_usd())
+    cost_usd: Decimal | None = Field(default=None, sa_column=_usd(nullable=True))
+    billed: Billed | None = Field(default=None, sa_column=_word(Billed, "billed", nullable=True))
+    possible_duplicate: bool = False
+    lease: int = 1
+    lease_until: datetime
+    deadline_at: datetime
+    sends: int = 0
+    provider_job_id: str | None = Field(default=None, max_length=100)
+    raw_asset_id: UUID | None = None
+    asset_id: UUID | None = None
+    error_code: str | None = Field(default=None, max_length=50)
+    created_at: datetime = Field(default_factory=now)
+    sent_at: datetime | None = None
+    submitted_at: datetime | None = None
+    ready_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class Event(Table, table=True):
+    """What happened to a generation, numbered from 1 without gaps, written in the transaction that made it true."""
+
+    generation_id: UUID = Field(foreign_key="generation.id", primary_key=True)
+    seq: int = Field(primary_key=True)
+    type: str = Field(max_length=50)
+    data: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = Field(default_factory=now)

@@ -1,0 +1,431 @@
+"""Every error Diorama raises on purpose, as one tree.
+
+    DioramaError
+    ├── RequestError                the caller can mend it
+    │   ├── InvalidRequest          UnknownTheme, UnknownModel, ModelRetired, UnsupportedSize, InvalidCursor
+    │   ├── ImageRejected           ImageUrlForbidden, ImageUnreachable, ImageTooLarge, ImageNotDecodable
+    │   ├── Unauthenticated, NotFound, AlreadyFinal, IdempotencyKeyReused, WebhookRejected
+    ├── ServiceUnavailable          a server of ours is away: DatabaseUnavailable, EngineUnavailable
+    ├── ProviderError               what a provider answered, in our words
+    │   ├── ProviderUnreachable, ProviderBusy, ProviderUnavailable, OutcomeUnknown
+    │   ├── PolicyRefused, ProviderRejectedInput, ProviderCredentials, ProviderQuota, ModelGone
+    │   ├── ProviderInterrupted, ModelFailed, OutputExpired, OutputCorrupt
+    │   └── JobCanceled, DeadlineExceeded
+    ├── StorageError                ObjectMissing, StorageUnavailable, StorageFull
+    ├── LeaseLost                   another attempt took over this purchase
+    ├── GenerationCanceled          the caller asked to stop
+    ├── PromptError                 UnknownPrompt, MissingVariables
+    └── ConfigurationError
+
+Each class carries a stable ``code`` (the same word in Temporal, in the database and over HTTP), a ``title`` for people,
+whether trying again can help (``retryable``), whether money may have been spent (``billed``) and a ``suggestion``.
+``rebuy`` and ``failover`` say what the picture step may do next: buy once more from the same model, or go on to the
+next candidate.
+"""
+
+from typing import Any, ClassVar, Literal
+
+Billed = Literal["yes", "no", "unknown"]
+
+
+class DioramaError(Exception):
+    """Base of the tree; `facts` are safe to show to a client (no vendor text, no URL, no key)."""
+
+    code: ClassVar[str] = "internal_error"
+    title: ClassVar[str] = "Something went wrong on our side"
+    retryable: ClassVar[bool] = False
+    billed: Billed = "no"
+    suggestion: ClassVar[str] = "Try again later; if it stays, tell the operator the generation's id."
+    rebuy: ClassVar[bool] = False
+    failover: ClassVar[bool] = False
+
+    def __init__(self, detail: str = "", **facts: Any) -> None:
+        super().__init__(detail or self.title)
+        self.detail = detail or self.title
+        self.facts = facts
+
+
+class RequestError(DioramaError):
+    """The request cannot be accepted as it is; nothing was changed."""
+
+    code = "bad_request"
+    title = "The request cannot be accepted"
+    suggestion = "Change the request as described and send it again."
+
+
+class InvalidRequest(RequestError):
+    """A field is missing, unknown or out of range."""
+
+    code = "invalid_request"
+    title = "The request is not valid"
+
+
+class UnknownTheme(InvalidRequest):
+    """No theme has this name."""
+
+    code = "unknown_theme"
+    title = "There is no such theme"
+    suggestion = "GET /v1/themes lists the themes."
+
+
+class UnknownModel(InvalidRequest):
+    """The catalog has no such provider or model, or it is not configured here."""
+
+    code = "unknown_model"
+    title = "There is no such model"
+    suggestion = "Leave provider and model out to use the default."
+
+
+class ModelRetired(InvalidRequest):
+    """The model's shutdown date has passed."""
+
+    code = "model_retired"
+    title = "The model has been shut down by its provider"
+    suggestion = "Choose another model, or set force_model if you can still reach this one."
+
+
+class UnsupportedSize(InvalidRequest):
+    """The model cannot make a picture of this size, not even by cropping."""
+
+    code = "unsupported_size"
+    title = "The model cannot make this size"
+
+
+class InvalidCursor(InvalidRequest):
+    """A page cursor that this API did not make."""
+
+    code = "invalid_cursor"
+    title = "The cursor is not valid"
+    suggestion = "Start again without a cursor, then follow the links of the pages."
+
+
+class ImageRejected(RequestError):
+    """A picture that a client sent or pointed at cannot be used."""
+
+    code = "image_rejected"
+    title = "The image cannot be used"
+
+
+class ImageUrlForbidden(ImageRejected):
+    """The URL's scheme, port or address is not allowed."""
+
+    code = "image_url_forbidden"
+    title = "The image URL points to a place we do not fetch from"
+    suggestion = "Use an https URL on a public host."
+
+
+class ImageUnreachable(ImageRejected):
+    """The URL did not answer with an image."""
+
+    code = "image_unreachable"
+    title = "The image URL could not be read"
+    suggestion = "Check that the URL answers 200 with an image, without a login."
+
+
+class ImageTooLarge(ImageRejected):
+    """More bytes or pixels than the limit; a decompression bomb ends here too."""
+
+    code = "image_too_large"
+    title = "The image is too large"
+
+
+class ImageNotDecodable(ImageRejected):
+    """The bytes are not a PNG, JPEG or WebP picture."""
+
+    code = "image_not_decodable"
+    title = "The file is not an image that we can read"
+    suggestion = "Send a PNG, JPEG or WebP picture."
+
+
+class Unauthenticated(RequestError):
+    """No key, or a wrong one."""
+
+    code = "unauthenticated"
+    title = "A valid API key is needed"
+    suggestion = "Send the header 'Authorization: Bearer dio_...'."
+
+
+class NotFound(RequestError):
+    """No such thing, or it belongs to another tenant: a client cannot tell which."""
+
+    code = "not_found"
+    title = "Not found"
+    suggestion = "Check the id, and that the key belongs to the same tenant."
+
+
+class AlreadyFinal(RequestError):
+    """The generation has ended, so it cannot be canceled."""
+
+    code = "already_final"
+    title = "The generation has already ended"
+    suggestion = "Nothing is left to cancel."
+
+
+class IdempotencyKeyReused(RequestError):
+    """The Idempotency-Key came before with another body."""
+
+    code = "idempotency_key_reused"
+    title = "This Idempotency-Key was used for another request"
+    suggestion = "Use a new key for a new request."
+
+
+class WebhookRejected(RequestError):
+    """A provider webhook without a valid signature or token, or too old."""
+
+    code = "webhook_rejected"
+    title = "The webhook could not be verified"
+
+
+class ServiceUnavailable(DioramaError):
+    """A server that we depend on is away; nothing was accepted."""
+
+    code = "service_unavailable"
+    title = "The service cannot accept this right now"
+    retryable = True
+    suggestion = "Send the same request again, with the same Idempotency-Key, after the time in Retry-After."
+
+
+class DatabaseUnavailable(ServiceUnavailable):
+    """PostgreSQL does not answer."""
+
+    code = "database_unavailable"
+
+
+class EngineUnavailable(ServiceUnavailable):
+    """Temporal does not answer."""
+
+    code = "engine_unavailable"
+
+
+class ProviderError(DioramaError):
+    """A provider could not do what was asked."""
+
+    code = "provider_error"
+    title = "The image provider failed"
+
+    def __init__(self, detail: str = "", *, billed: Billed | None = None, **facts: Any) -> None:
+        super().__init__(detail, **facts)
+        if billed is not None:  # the provider said so for this very case, e.g. a refusal after the picture was made
+            self.billed = billed
+
+
+class ProviderUnreachable(ProviderError):
+    """The connection failed before the request was sent: nothing can have been bought."""
+
+    code = "provider_unreachable"
+    title = "The image provider cannot be reached"
+    retryable = True
+    failover = True
+
+
+class ProviderBusy(ProviderError):
+    """Rate limited; `retry_after_s` says how long to wait (seconds)."""
+
+    code = "provider_busy"
+    title = "The image provider is busy"
+    retryable = True
+    failover = True
+
+    def __init__(self, detail: str = "", *, retry_after_s: float = 1.0, **facts: Any) -> None:
+        super().__init__(detail, retry_after_s=retry_after_s, **facts)
+        self.retry_after_s = retry_after_s
+
+
+class ProviderUnavailable(ProviderError):
+    """A temporary fault at the provider, on a call that buys nothing."""
+
+    code = "provider_unavailable"
+    title = "The image provider has a temporary problem"
+    retryable = True
+    failover = True
+
+
+class OutcomeUnknown(ProviderError):
+    """A purchase was sent and no answer came back: it may have been made."""
+
+    code = "outcome_unknown"
+    title = "It is not known whether the provider accepted the purchase"
+    billed = "unknown"
+    suggestion = "An operator looks it up; nothing is bought again on its own above the configured amount."
+
+
+class PolicyRefused(ProviderError):
+    """The safety filter refused the prompt or the picture; `category` and `stage` say which, where known."""
+
+    code = "policy_refused"
+    title = "The safety filter refused this picture"
+    suggestion = "Describe the picture in other words, or use another image."
+
+
+class ProviderRejectedInput(ProviderError):
+    """The provider found a parameter it does not accept."""
+
+    code = "provider_rejected_input"
+    title = "The image provider did not accept the request"
+    suggestion = "Try another size, quality or model."
+
+
+class ProviderCredentials(ProviderError):
+    """Our key at the provider is missing or refused."""
+
+    code = "provider_credentials"
+    title = "The service's credentials at the image provider are not accepted"
+    suggestion = "The operator must check the provider's key."
+    failover = True
+
+
+class ProviderQuota(ProviderError):
+    """Our account at the provider is out of money or over its limit."""
+
+    code = "provider_quota"
+    title = "The service's account at the image provider is out of budget"
+    suggestion = "The operator must add budget at the provider."
+    failover = True
+
+
+class ModelGone(ProviderError):
+    """The provider does not know the model (any more)."""
+
+    code = "model_gone"
+    title = "The model is not available"
+    suggestion = "Choose another model."
+    failover = True
+
+
+class ProviderInterrupted(ProviderError):
+    """The provider lost the job and asks to send it again."""
+
+    code = "provider_interrupted"
+    title = "The provider interrupted the job"
+    rebuy = True
+    failover = True
+
+
+class ModelFailed(ProviderError):
+    """The model itself failed on this input."""
+
+    code = "model_failed"
+    title = "The model failed"
+    suggestion = "Try again with another prompt or model."
+    failover = True
+
+
+class OutputExpired(ProviderError):
+    """The picture was made and paid, but its file is gone at the provider."""
+
+    code = "output_expired"
+    title = "The finished picture is no longer at the provider"
+    billed = "yes"
+    rebuy = True
+
+
+class OutputCorrupt(ProviderError):
+    """The picture was made and paid, but its bytes are not a picture."""
+
+    code = "output_corrupt"
+    title = "The provider delivered a broken picture"
+    billed = "yes"
+    rebuy = True
+
+
+class JobCanceled(ProviderError):
+    """The job was canceled or aborted at the provider, and not by us."""
+
+    code = "job_canceled"
+    title = "The provider canceled the job"
+    billed = "unknown"
+    failover = True
+
+
+class DeadlineExceeded(ProviderError):
+    """The step took longer than its deadline; the job was canceled at the provider."""
+
+    code = "deadline_exceeded"
+    title = "The picture was not ready in time"
+    billed = "unknown"
+    suggestion = "Allow more time with deadline_s, or choose a faster model."
+
+
+class StorageError(DioramaError):
+    """The object store could not do what was asked."""
+
+    code = "storage_error"
+    title = "The picture store failed"
+    retryable = True
+
+
+class ObjectMissing(StorageError):
+    """No object has this key."""
+
+    code = "object_missing"
+    title = "The stored picture is missing"
+    retryable = False
+
+
+class StorageUnavailable(StorageError):
+    """The object store does not answer."""
+
+    code = "storage_unavailable"
+    title = "The picture store does not answer"
+
+
+class StorageFull(StorageError):
+    """The object store has no room left."""
+
+    code = "storage_full"
+    title = "The picture store is full"
+    suggestion = "The operator must add room to the picture store."
+
+
+class LeaseLost(DioramaError):
+    """Another attempt took over this purchase; this one must not write any more."""
+
+    code = "lease_lost"
+    title = "Another worker took over"
+    retryable = True
+
+
+class GenerationCanceled(DioramaError):
+    """The caller asked to stop this generation."""
+
+    code = "canceled"
+    title = "Canceled"
+    suggestion = "Start a new generation when you are ready."
+
+
+class PromptError(DioramaError):
+    """A prompt template cannot be rendered."""
+
+    code = "prompt_error"
+    title = "A prompt template is broken"
+
+
+class UnknownPrompt(PromptError):
+    """No template has this name."""
+
+    code = "unknown_prompt"
+
+
+class MissingVariables(PromptError):
+    """The template needs variables that were not given; `facts['missing']` names them."""
+
+    code = "missing_variables"
+
+
+class ConfigurationError(DioramaError):
+    """A setting is missing or wrong; the message names it and says where to set it."""
+
+    code = "configuration_error"
+    title = "The configuration is not usable"
+
+
+def _all_below(base: type[DioramaError]) -> list[type[DioramaError]]:
+    return [base, *(found for child in base.__subclasses__() for found in _all_below(child))]
+
+
+_BY_CODE = {error.code: error for error in reversed(_all_below(DioramaError))}
+
+
+def error_class(code: str) -> type[DioramaError]:
+    """The class that carries this code; DioramaError itself for a code nobody knows."""
+    return _BY_CODE.get(code, DioramaError)

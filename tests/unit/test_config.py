@@ -1,0 +1,59 @@
+"""Settings are checked at the start, and a missing one names itself."""
+
+from pathlib import Path
+
+import pytest
+
+from config import load_settings
+from errors import ConfigurationError
+
+COMPLETE = {
+    "DATABASE_URL": "postgresql+asyncpg://u:p@localhost/d",
+    "STORE_ENDPOINT": "http://127.0.0.1:9000",
+    "STORE_ACCESS_KEY": "access",
+    "STORE_SECRET_KEY": "secret-value",
+    "API_KEY_PEPPER": "pepper-pepper-pepper",
+    "TOKEN_SECRET": "token-token-token-token",
+    "REPLICATE_API_TOKEN": "r8_secret",
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in COMPLETE.items():
+        monkeypatch.setenv(f"DIORAMA_{name}", value)
+
+
+def test_a_complete_environment_gives_settings() -> None:
+    settings = load_settings()
+
+    assert settings.providers == {"replicate"}
+    assert "secret-value" not in repr(settings)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_URL", "STORE_ENDPOINT", "STORE_SECRET_KEY", "API_KEY_PEPPER", "TOKEN_SECRET"])
+def test_a_missing_setting_names_itself_and_says_where_to_set_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(f"DIORAMA_{name}")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert f"DIORAMA_{name} is not set" in caught.value.detail
+    assert ".env" in caught.value.detail
+
+
+def test_a_wrong_setting_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIORAMA_TOKEN_SECRET", "short-secret")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+
+    assert "DIORAMA_TOKEN_SECRET is not usable" in caught.value.detail
+    assert "short-secret" not in caught.value.detail
+
+
+def test_private_image_hosts_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIORAMA_IMAGE_URL_HOSTS", "127.0.0.1:8080, files.internal:443")
+
+    assert load_settings().private_image_hosts == {"127.0.0.1:8080", "files.internal:443"}

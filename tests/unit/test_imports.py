@@ -1,0 +1,116 @@
+"""Who may import what. Change this table only together with a record in docs/adr/."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+OURS = {
+    "activities", "api", "cli", "config", "contracts", "db", "deploy", "errors", "imaging", "logs", "prompts", "providers",
+    "sandbox", "storage", "temporal_client", "tests", "worker", "worker_health", "workflows",
+}  # fmt: skip
+
+# package -> what it may import: ours, then foreign
+ALLOWED = {
+    "errors": "",
+    "config": "errors | pydantic pydantic_settings",
+    "logs": "| structlog",
+    "temporal_client": "| temporalio",
+    "contracts": "errors | pydantic",
+    "imaging": "errors contracts | PIL cv2 numpy",
+    "prompts": "errors contracts | pydantic",
+    "storage": "errors contracts | miniopy_async aiohttp structlog urllib3",
+    "db": "errors contracts | sqlalchemy sqlmodel asyncpg alembic uuid_utils structlog",
+    "providers": "errors contracts | httpx openai replicate pydantic structlog",
+    "activities": "errors contracts db storage providers prompts imaging | temporalio structlog pydantic sqlmodel",
+    "workflows": "errors contracts activities | temporalio",
+    "api": "errors contracts db storage providers prompts imaging workflows temporal_client config logs"
+    " | fastapi starlette pydantic sqlmodel temporalio structlog httpx httpcore anyio prometheus_client standardwebhooks"
+    " uvicorn uvloop asyncpg pydantic_core python_multipart yaml",
+    "sandbox": "| fastapi starlette uvicorn uvloop httpx pydantic PIL cv2 numpy dicebear resvg_py standardwebhooks structlog"
+    " python_multipart aiohttp pydantic_core",
+}
+# (a file or package, what it may not import although its row allows the package)
+NARROWER = [
+    ("activities", "storage.minio_storage storage.memory providers.replicate providers.openai_images"),
+    ("activities", "db.migrate"),
+    ("api", "providers.replicate providers.openai_images providers.base storage.memory"),
+]
+ROOTS_OF_CONFIG = {"worker.py", "cli.py", "api/app.py", "api/__main__.py"}
+# Only these may be imported by nobody but tests.
+NOBODYS = {"worker", "cli", "deploy", "tests"}
+
+
+def files(package: str) -> list[Path]:
+    return [path for path in [ROOT / f"{package}.py", *(ROOT / package).rglob("*.py")] if path.is_file()]
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def matches(name: str, module: str) -> bool:
+    return name == module or name.startswith(f"{module}.")
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_a_package_imports_only_what_the_table_allows(package: str) -> None:
+    allowed = {package, *ALLOWED[package].replace("|", " ").split(), *sys.stdlib_module_names}
+
+    strays = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files(package)
+        for name in imported(path)
+        if name.partition(".")[0] not in allowed
+    }
+
+    assert strays == set()
+
+
+@pytest.mark.parametrize(("package", "forbidden"), NARROWER)
+def test_a_package_imports_seams_and_not_what_is_behind_them(package: str, forbidden: str) -> None:
+    strays = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files(package)
+        for name in imported(path)
+        if any(matches(name, module) for module in forbidden.split())
+    }
+
+    assert strays == set()
+
+
+@pytest.mark.parametrize("package", sorted(set(ALLOWED) | {"worker", "worker_health"}))
+def test_settings_are_read_by_the_roots_only_and_nobody_imports_a_root(package: str) -> None:
+    strays = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files(package)
+        for name in imported(path)
+        if (name.partition(".")[0] == "config" and str(path.relative_to(ROOT)) not in ROOTS_OF_CONFIG)
+        or (name.partition(".")[0] in NOBODYS and name.partition(".")[0] != package)
+    }
+
+    assert strays == set()
+
+
+@pytest.mark.parametrize("package", sorted(OURS - {"tests", "cli", "deploy"}))
+def test_no_import_hides_in_a_function(package: str) -> None:
+    hidden = [
+        f"{path.relative_to(ROOT)}:{inner.lineno}"
+        for path in files(package)
+        for outer in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(outer, ast.FunctionDef | ast.AsyncFunctionDef)
+        for inner in ast.walk(outer)
+        if isinstance(inner, ast.Import | ast.ImportFrom)
+    ]
+
+    assert hidden == []
