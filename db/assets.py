@@ -26,7 +26,7 @@ async def announce(session: AsyncSession, asset: Asset) -> Asset:
     made = statement.on_conflict_do_update(index_elements=["key"], set_={"key": statement.excluded.key}).returning(
         Asset
     )
-    row: Asset = (await session.execute(made)).scalar_one()
+    row: Asset = (await session.exec(made)).scalar_one()
     return row
 
 
@@ -42,7 +42,7 @@ async def mark(session: AsyncSession, asset_id: UUID, state: AssetState) -> bool
         .values(state=state, **times.get(state, {}))
         .returning(col(Asset.id))
     )
-    return (await session.execute(moved)).scalar_one_or_none() is not None
+    return (await session.exec(moved)).scalar_one_or_none() is not None
 
 
 async def of_step(session: AsyncSession, generation_id: UUID, step: Step) -> Sequence[Asset]:

@@ -47,7 +47,8 @@ async def append(
     `stage` (words for people) and `progress` (0..1 of the whole generation) go onto the generation's row.
     """
     values = {"generation_id": generation_id, "type": kind, "data": dict(data or {}), "channel": CHANNEL_EVENT}
-    row = await session.execute(APPEND, values | {"stage": stage, "progress": progress})
+    connection = await session.connection()
+    row = await connection.execute(APPEND, values | {"stage": stage, "progress": progress})
     return int(row.scalar_one())
 
 

@@ -36,13 +36,11 @@ class Filter:
 async def accept(session: AsyncSession, generation: Generation) -> bool:
     """Insert an accepted request with its first event. False: its idempotency key is taken, and nothing was written."""
     row = generation.model_dump()
-    inserted = await session.execute(
-        insert(Generation).values(row).on_conflict_do_nothing().returning(col(Generation.id))
-    )
+    inserted = await session.exec(insert(Generation).values(row).on_conflict_do_nothing().returning(col(Generation.id)))
     if inserted.scalar_one_or_none() is None:
         return False
     await events.append(session, generation.id, "generation.queued", {"kind": generation.kind})
-    await session.execute(select(func.pg_notify(CHANNEL_QUEUED, str(generation.id))))
+    await session.exec(select(func.pg_notify(CHANNEL_QUEUED, str(generation.id))))
     return True
 
 
@@ -93,7 +91,7 @@ async def live_count(session: AsyncSession) -> int:
 
 async def request_cancel(session: AsyncSession, generation: Generation) -> None:
     """Write down that the client wants to stop, tell followers, and wake whoever works on it. Repeating changes nothing."""
-    requested = await session.execute(
+    requested = await session.exec(
         update(Generation)
         .where(col(Generation.id) == generation.id, col(Generation.cancel_requested_at).is_(None))
         .values(cancel_requested_at=now())
@@ -101,12 +99,12 @@ async def request_cancel(session: AsyncSession, generation: Generation) -> None:
     )
     if requested.scalar_one_or_none() is not None:
         await events.append(session, generation.id, "generation.cancel_requested")
-    await session.execute(select(func.pg_notify(CHANNEL_CANCEL, str(generation.id))))
+    await session.exec(select(func.pg_notify(CHANNEL_CANCEL, str(generation.id))))
 
 
 async def wake(session: AsyncSession, generation_id: UUID) -> None:
     """Make whoever waits for this generation's job ask the provider now; delivered when the transaction commits."""
-    await session.execute(select(func.pg_notify(CHANNEL_WAKE, str(generation_id))))
+    await session.exec(select(func.pg_notify(CHANNEL_WAKE, str(generation_id))))
 
 
 async def undispatched(session: AsyncSession, *, older_than: timedelta, limit: int) -> Sequence[Generation]:
@@ -121,7 +119,7 @@ async def undispatched(session: AsyncSession, *, older_than: timedelta, limit: i
 
 async def mark_dispatched(session: AsyncSession, generation_ids: Sequence[UUID]) -> None:
     """Note that the engine has these workflows."""
-    await session.execute(update(Generation).where(col(Generation.id).in_(generation_ids)).values(dispatched_at=now()))
+    await session.exec(update(Generation).where(col(Generation.id).in_(generation_ids)).values(dispatched_at=now()))
 
 
 async def deleted_of_session(session: AsyncSession, tenant_id: UUID, session_id: str) -> Sequence[Generation]:

@@ -43,11 +43,11 @@ def _digest(secret: str, pepper: str) -> bytes:
 async def ensure_key(session: AsyncSession, key: str, *, pepper: str, tenant_name: str, name: str = "") -> UUID:
     """Keep this key for the tenant, making the tenant when it is new; returns the tenant's id. Harmless when repeated."""
     key_id, secret = _parts(key)
-    await session.execute(insert(Tenant).values(name=tenant_name, **_defaults()).on_conflict_do_nothing())
+    await session.exec(insert(Tenant).values(name=tenant_name, **_defaults()).on_conflict_do_nothing())
     tenant_id = (await session.exec(select(Tenant.id).where(Tenant.name == tenant_name))).one()
     row = {"id": key_id, "tenant_id": tenant_id, "name": name or "key", "digest": _digest(secret, pepper)}
     row["created_at"] = now()
-    await session.execute(insert(ApiKey).values(row).on_conflict_do_nothing())
+    await session.exec(insert(ApiKey).values(row).on_conflict_do_nothing())
     return tenant_id
 
 

@@ -86,7 +86,7 @@ async def claim(session: AsyncSession, order: PictureOrder, prompt: PromptUsed) 
         },
         where=col(Spend.state).not_in(ENDED),
     ).returning(Spend)
-    row: Spend | None = (await session.execute(claimed, execution_options=FRESH)).scalar_one_or_none()
+    row: Spend | None = (await session.exec(claimed, execution_options=FRESH)).scalar_one_or_none()
     return row if row is not None else await _of_purchase(session, order)
 
 
@@ -105,7 +105,7 @@ async def take_over(session: AsyncSession, generation_id: UUID, step: Step) -> S
         .values(lease=Spend.lease + 1)
         .returning(Spend)
     )
-    return (await session.execute(taken)).scalars().all()
+    return (await session.exec(taken)).scalars().all()
 
 
 async def mark_sent(session: AsyncSession, spend: Spend, *, window_s: float) -> Spend:
@@ -161,7 +161,7 @@ async def _move(session: AsyncSession, spend: Spend, to: SpendState, **values: A
         .values(state=to, **values)
         .returning(Spend)
     )
-    row: Spend | None = (await session.execute(moved, execution_options=FRESH)).scalar_one_or_none()
+    row: Spend | None = (await session.exec(moved, execution_options=FRESH)).scalar_one_or_none()
     if row is None:
         raise LeaseLost
     return row

@@ -46,7 +46,7 @@ async def open_(session: AsyncSession, generation: Generation) -> None:
         .values(status=Status.running, started_at=now())
         .returning(col(Generation.id))
     )
-    if (await session.execute(moved)).scalar_one_or_none() is not None:
+    if (await session.exec(moved)).scalar_one_or_none() is not None:
         await events.append(session, generation.id, "generation.running", stage="starting")
 
 

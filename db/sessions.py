@@ -56,9 +56,7 @@ def _summary(row: tuple[str, list[int], Decimal, UUID, datetime, datetime]) -> S
     return SessionSummary(session_id, by_status, cost_usd, newest_id, first, last)
 
 
-async def page(
-    session: AsyncSession, tenant_id: UUID, *, before: UUID | None, limit: int
-) -> Sequence[SessionSummary]:
+async def page(session: AsyncSession, tenant_id: UUID, *, before: UUID | None, limit: int) -> Sequence[SessionSummary]:
     """Sessions by their newest generation, newest first; `before` is the newest id of the last session of the page before."""
     grouped = _summaries(tenant_id).subquery()
     query = select(grouped).order_by(grouped.c.newest_id.desc()).limit(limit)

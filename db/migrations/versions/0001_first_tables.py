@@ -48,6 +48,7 @@ def upgrade() -> None:
     sa.Column('tags', postgresql.ARRAY(sa.Text()), nullable=False),
     sa.Column('idempotency_key', sqlmodel.sql.sqltypes.AutoString(length=255), nullable=True),
     sa.Column('request_hash', sqlmodel.sql.sqltypes.AutoString(length=64), nullable=False),
+    sa.Column('acceptance', postgresql.JSONB(astext_type=sa.Text()), nullable=False),
     sa.Column('input_asset_id', sa.Uuid(), nullable=True),
     sa.Column('quote_max_usd', sa.Numeric(precision=12, scale=6), nullable=False),
     sa.Column('cost_usd', sa.Numeric(precision=12, scale=6), nullable=True),

@@ -1,0 +1,79 @@
+"""Looks at the settings: complete, valid, and which providers they lead to."""
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from config import Settings
+from deploy.finding import Finding, ok, problem, warning
+
+PREFIX = "DIORAMA_"
+
+
+class GivenSettings(Settings):
+    """Settings from one given environment (and .env), whatever the environment of this process is."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Leave out the environment of this process."""
+        return init_settings, dotenv_settings
+
+
+def read_settings(environment: Mapping[str, str]) -> tuple[Settings | None, list[Finding]]:
+    """The settings when they can be used, and what is to be said about them."""
+    given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
+    try:
+        settings = GivenSettings.model_validate(given)
+    except ValidationError as error:
+        return None, _explain(error)
+    return settings, [ok("The settings are complete")]
+
+
+def _explain(error: ValidationError) -> list[Finding]:
+    """One finding per variable; the value is left out, for it may be a secret."""
+    findings = []
+    for wrong in error.errors(include_input=False, include_url=False):
+        name = PREFIX + "_".join(str(part) for part in wrong["loc"]).upper()
+        if wrong["type"] == "missing":
+            todo = f"Set {name} in the environment or in a .env file; `diorama up` sets all of them."
+            findings.append(problem(f"{name} is not set", "It has no default.", todo))
+        else:
+            todo = f"Correct {name} in the environment or in the .env file."
+            findings.append(problem(f"{name} is not usable", wrong["msg"], todo))
+    return findings
+
+
+def check_providers(settings: Settings) -> list[Finding]:
+    """Which providers have a key, and whether they are real ones."""
+    if not settings.providers:
+        todo = "Set DIORAMA_REPLICATE_API_TOKEN or DIORAMA_OPENAI_API_KEY, or use `diorama up` with its sandbox."
+        return [problem("No provider has a key", "Without one no picture can be bought.", todo)]
+    urls = {"replicate": settings.replicate_base_url, "openai": settings.openai_base_url}
+    return [_describe(name, url, present=name in settings.providers) for name, url in urls.items()]
+
+
+def _describe(name: str, url: str, *, present: bool) -> Finding:
+    if not present:
+        todo = f"Set its key if {name} is to be used."
+        return warning(f"{name}: no key", "Its models are not offered.", todo)
+    if _is_on_this_machine(url):
+        return ok(f"{name}: the sandbox at {url}", "Pictures are stand-ins and cost nothing.")
+    return ok(f"{name}: the real provider at {url}", "Pictures cost money.")
+
+
+def _is_on_this_machine(url: str) -> bool:
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

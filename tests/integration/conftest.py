@@ -1,0 +1,39 @@
+"""Real servers for integration tests: started once, on free ports, in their own folder, and ended with the tests."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from db import keys
+from db.engine import Database
+from deploy.local import LocalStack, StackOptions
+
+
+@dataclass(frozen=True)
+class Tables:
+    """A migrated database, and a tenant in it."""
+
+    url: str
+    database: Database
+    tenant_id: UUID
+
+
+@pytest.fixture(scope="session")
+async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    folder: Path = tmp_path_factory.mktemp("postgres")
+    services = frozenset({"postgres", "migrations"})
+    async with LocalStack(folder, services=services, options=StackOptions(fsync=False)) as stack:
+        yield stack.environment()["DIORAMA_DATABASE_URL"]
+
+
+@pytest.fixture
+async def tables(postgres_url: str) -> AsyncIterator[Tables]:
+    database = Database(postgres_url)
+    key = keys.new_key()
+    async with database.transaction() as session:
+        tenant_id = await keys.ensure_key(session, key, pepper="pepper", tenant_name=key)
+    yield Tables(postgres_url, database, tenant_id)
+    await database.close()
