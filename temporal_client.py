@@ -1,9 +1,11 @@
 """connect(): one data converter for api, worker and tests, or they could not read each other."""
 
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import Runtime
-from temporalio.service import GrpcCompression
+from temporalio.service import GrpcCompression, RPCError, RPCStatusCode
 
 
 async def connect(
@@ -22,3 +24,21 @@ async def connect(
         # gzip costs more than it saves on a local network: 22 against 21 ms CPU a workflow, measured
         grpc_compression=GrpcCompression.NONE,
     )
+
+
+async def ensure_search_attributes(client: Client, keywords: tuple[str, ...]) -> None:
+    """Register the keyword search attributes that are missing.
+
+    Without them every workflow task that sets one is refused, and the run stands still without failing.
+    """
+    known = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
+    missing = [name for name in keywords if name not in known.custom_attributes]
+    if not missing:
+        return
+    kind = IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD
+    request = AddSearchAttributesRequest(namespace=client.namespace, search_attributes=dict.fromkeys(missing, kind))
+    try:
+        await client.operator_service.add_search_attributes(request)
+    except RPCError as error:
+        if error.status is not RPCStatusCode.ALREADY_EXISTS:  # another worker was quicker
+            raise

@@ -1,0 +1,1 @@
+"""What workflows have done for them: thin classes over injected dependencies."""

@@ -1,0 +1,172 @@
+"""Buy a picture, once: the two verbs *claim* and *submit*, and the way back when an answer was lost.
+
+The order is the point. A spend is `held` before anything is sent, `sent` is committed as the last thing before the POST, and
+the provider's id right after it. A row that is `sent` without an id is never sent again before the provider has been asked,
+and then only when the time in which the first POST could still arrive is over.
+"""
+
+import asyncio
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from activities.cancellation import to_its_end
+from activities.keeping import Keeper
+from contracts.statuses import Billed, SpendState
+from db import events, ledger
+from db.engine import Database
+from db.models import Spend, now
+from errors import (
+    DeadlineExceeded,
+    LeaseLost,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderError,
+    ProviderUnavailable,
+    ProviderUnreachable,
+)
+from providers.base import FinishedPicture, ImageProvider, JobReport, Purchase
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BuyingRules:
+    """How patient a purchase is. Seconds."""
+
+    # From the commit of `sent` to the first byte of the POST: a process that was paused longer must not send any more.
+    start_within_s: float = 5.0
+    # Providers may need a moment until a job shows up in their list.
+    list_lag_s: float = 5.0
+    look_up_every_s: float = 1.0
+    connect_attempts: int = 5
+    sends: int = 3
+
+
+class Buyer:
+    """Brings a claimed spend to `submitted`."""
+
+    def __init__(
+        self, database: Database, providers: Mapping[str, ImageProvider], keeper: Keeper, rules: BuyingRules
+    ) -> None:
+        self._database = database
+        self._providers = providers
+        self._keeper = keeper
+        self._rules = rules
+
+    async def submitted(self, spend: Spend, purchase: Purchase) -> Spend:
+        """The spend, bought. Raises the provider's refusal after the ledger has it."""
+        if spend.state is SpendState.sent:
+            spend = await self.found_again(spend)
+        failures = 0
+        while spend.state is SpendState.held:
+            await self._stop_when_late(spend)
+            try:
+                spend = await self._send(spend, purchase)
+            except ProviderUnreachable as error:
+                failures += 1
+                spend = await self._wait_or_give_up(spend, error, failures, delay_s=0.5 * 2**failures)
+            except ProviderBusy as error:  # not an attempt: the provider said when to come again
+                spend = await self._wait_or_give_up(spend, error, 0, delay_s=error.retry_after_s)
+            except OutcomeUnknown:
+                log.warning("purchase.answer_lost", spend=str(spend.id), provider=spend.provider)
+                spend = await self.found_again(await self._reread(spend))
+        return spend
+
+    async def _send(self, spend: Spend, purchase: Purchase) -> Spend:
+        provider = self._providers[spend.provider]
+        if not provider.synchronous:
+            # Milliseconds long: cutting it in two would lose the id of a job that we pay for.
+            return await to_its_end(lambda: self._post_and_record(provider, spend, purchase))
+        answer = await self._post(provider, spend, purchase)
+        return await to_its_end(lambda: self._record(spend, answer))
+
+    async def _post_and_record(self, provider: ImageProvider, spend: Spend, purchase: Purchase) -> Spend:
+        return await self._record(spend, await self._post(provider, spend, purchase))
+
+    async def _post(self, provider: ImageProvider, spend: Spend, purchase: Purchase) -> JobReport | FinishedPicture:
+        clock = asyncio.get_running_loop().time
+        begun = clock()
+        window_s = self._rules.start_within_s + provider.submit_timeout_s + self._rules.list_lag_s
+        async with self._database.transaction() as session:
+            await ledger.mark_sent(session, spend, window_s=window_s)
+        if clock() - begun > self._rules.start_within_s:
+            raise LeaseLost  # paused in between: whoever comes next looks it up and finds nothing
+        try:
+            return await provider.submit(purchase)
+        except OutcomeUnknown:
+            raise
+        except (ProviderUnreachable, ProviderBusy):
+            async with self._database.transaction() as session:
+                await ledger.mark_unsent(session, spend)
+            raise
+        except ProviderError as refusal:
+            await self.end_without_picture(spend, refusal)
+            raise
+
+    async def _record(self, spend: Spend, answer: JobReport | FinishedPicture) -> Spend:
+        if isinstance(answer, FinishedPicture):
+            raw = await self._keeper.keep_raw(spend, answer)
+            return await self._mark_submitted(spend, raw_asset_id=raw)
+        return await self._mark_submitted(spend, job_id=answer.job_id)
+
+    async def _mark_submitted(self, spend: Spend, **known: object) -> Spend:
+        data = {"step": spend.step, "provider": spend.provider, "model": spend.model, "purchase": spend.purchase}
+        async with self._database.transaction() as session:
+            moved = await ledger.mark_submitted(session, spend, **known)  # type: ignore[arg-type] # job_id or raw_asset_id
+            stage = f"{spend.step}: waiting for {spend.provider}"
+            await events.append(session, spend.generation_id, "picture.submitted", data, stage=stage)
+        return moved
+
+    async def end_without_picture(self, spend: Spend, failure: ProviderError, *, code: str | None = None) -> None:
+        """Give the hold back, or settle it when the provider charges for the failure; `code` says why, if not `failure`."""
+        code = code or failure.code
+        async with self._database.transaction() as session:
+            if failure.billed == "no":
+                await ledger.release(session, spend, error_code=code)
+            else:
+                billed = Billed(failure.billed)
+                await ledger.settle(session, spend, cost_usd=spend.hold_usd, billed=billed, error_code=code)
+
+    async def found_again(self, spend: Spend) -> Spend:
+        """sent -> submitted when the provider knows the purchase, -> held when it provably does not."""
+        provider = self._providers[spend.provider]
+        for look_up in range(1, 1000):
+            asked_at = now()
+            try:
+                found = await provider.find_lost(spend.token, spend.sent_at or spend.created_at)
+            except (ProviderUnavailable, ProviderUnreachable, ProviderBusy):
+                found = None  # it cannot say now; it will
+            if found and found.report:
+                log.info("purchase.adopted", spend=str(spend.id), provider=spend.provider, look_up=look_up)
+                return await self._mark_submitted(spend, job_id=found.report.job_id)
+            if found and not found.conclusive:
+                break
+            if found and asked_at > spend.lease_until:
+                async with self._database.transaction() as session:
+                    return await ledger.mark_unsent(session, spend)
+            await asyncio.sleep(min(self._rules.look_up_every_s * look_up, 10) * random.uniform(0.8, 1.2))
+        async with self._database.transaction() as session:
+            await ledger.mark_unknown(session, spend)
+        raise OutcomeUnknown
+
+    async def _reread(self, spend: Spend) -> Spend:
+        async with self._database.transaction() as session:
+            return await ledger.same_lease(session, spend)
+
+    async def _stop_when_late(self, spend: Spend) -> None:
+        if now() >= spend.deadline_at or spend.sends >= self._rules.sends:
+            late = DeadlineExceeded(billed="no")
+            await self.end_without_picture(spend, late)
+            raise late
+
+    async def _wait_or_give_up(self, spend: Spend, error: ProviderError, failures: int, *, delay_s: float) -> Spend:
+        left_s = (spend.deadline_at - now()).total_seconds()
+        if failures >= self._rules.connect_attempts or delay_s > left_s:
+            await self.end_without_picture(spend, error)
+            raise error
+        log.info("purchase.later", provider=spend.provider, code=error.code, delay_s=round(delay_s, 1))
+        await asyncio.sleep(delay_s * random.uniform(1.0, 1.2))
+        return await self._reread(spend)

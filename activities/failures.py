@@ -1,0 +1,35 @@
+"""Our errors as Temporal knows them: the code is the type, facts ride along, and only what can help is retried."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
+
+from errors import DioramaError, GenerationCanceled, ProviderBusy, RequestError
+
+# A failure's payload counts against history limits, and details are for people.
+LONGEST_DETAIL = 500
+
+
+def as_application_error(error: DioramaError) -> ApplicationError:
+    """The same failure for the workflow: type = code, first detail = facts."""
+    expected = isinstance(error, GenerationCanceled | RequestError)
+    delay = timedelta(seconds=error.retry_after_s) if isinstance(error, ProviderBusy) else None
+    return ApplicationError(
+        error.detail[:LONGEST_DETAIL],
+        {"billed": error.billed, **error.facts},
+        type=error.code,
+        non_retryable=not error.retryable,
+        next_retry_delay=delay,
+        category=ApplicationErrorCategory.BENIGN if expected else ApplicationErrorCategory.UNSPECIFIED,
+    )
+
+
+@contextmanager
+def told_to_temporal() -> Iterator[None]:
+    """Raise our errors from this block as ApplicationErrors."""
+    try:
+        yield
+    except DioramaError as error:
+        raise as_application_error(error) from error

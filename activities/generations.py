@@ -1,0 +1,90 @@
+"""`generation.open` and `generation.close`: local activities of one short transaction each."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import structlog
+from sqlmodel.ext.asyncio.session import AsyncSession
+from temporalio import activity
+
+from activities.failures import told_to_temporal
+from activities.ordering import parse_request, size_of, steps_of
+from contracts.names import ACTIVITY_CLOSE, ACTIVITY_OPEN
+from contracts.pictures import AssetRef, Closing, GenerationInput, Opened, StepPlan
+from contracts.requests import SceneRequest
+from contracts.statuses import Step
+from db import assets, lives
+from db.engine import Database
+from db.models import Generation
+from errors import ObjectMissing
+from providers.catalog import Catalog
+
+log = structlog.get_logger(__name__)
+
+
+class GenerationActivities:
+    """Opens and closes generations; holds dependencies only."""
+
+    def __init__(
+        self, *, database: Database, catalog: Catalog, configured: frozenset[str], review_above_usd: Decimal
+    ) -> None:
+        self._database = database
+        self._catalog = catalog
+        self._configured = configured
+        self._review_above_usd = review_above_usd
+
+    @activity.defn(name=ACTIVITY_OPEN)
+    async def open(self, given: GenerationInput) -> Opened:
+        """queued -> running, with a plan: the steps, and for each the candidates in order of preference."""
+        with told_to_temporal():
+            async with self._database.transaction() as session:
+                generation = await lives.read(session, given.generation_id)
+                if generation.cancel_requested_at is not None:
+                    return Opened(steps=(), canceled=True)
+                reference = await self._reference(session, generation)
+                plan = self._plan(generation, reference)
+                await lives.open_(session, generation)
+        return plan
+
+    @activity.defn(name=ACTIVITY_CLOSE)
+    async def close(self, closing: Closing) -> None:
+        """Write the end: status, cost, result, last event."""
+        with told_to_temporal():
+            async with self._database.transaction() as session:
+                row = await lives.close(session, closing)
+        log.info(
+            "generation.closed", generation=str(row.id), status=row.status, kind=row.kind, cost_usd=str(row.cost_usd)
+        )
+
+    def _plan(self, generation: Generation, reference: AssetRef | None) -> Opened:
+        request = parse_request(generation.request)
+        steps = tuple(
+            StepPlan(
+                step=step,
+                deadline_s=request.deadline_s,
+                candidates=self._catalog.candidates(
+                    step=step,
+                    size=size_of(request, step),
+                    quality=request.quality,
+                    references=1 if step is Step.scene else 0,
+                    provider=request.provider,
+                    model=request.model,
+                    force=request.force_model,
+                    configured=self._configured,
+                    today=datetime.now(UTC).date(),
+                    review_above_usd=self._review_above_usd,
+                ),
+            )
+            for step in steps_of(request)
+        )
+        return Opened(steps=steps, reference=reference, owns_reference=generation.input_asset_id is not None)
+
+    async def _reference(self, session: AsyncSession, generation: Generation) -> AssetRef | None:
+        request = parse_request(generation.request)
+        if not isinstance(request, SceneRequest):
+            return None
+        asset_id = generation.input_asset_id or request.avatar_asset_id
+        asset = await assets.stored(session, generation.tenant_id, asset_id) if asset_id else None
+        if asset is None:
+            raise ObjectMissing("the picture that the scene starts from was deleted")
+        return assets.reference(asset)

@@ -1,0 +1,158 @@
+"""`picture.make`: one picture as five verbs (claim, submit, wait, fetch, keep), each skipped when the ledger shows it done."""
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+
+import structlog
+from temporalio import activity
+
+from activities.buying import Buyer
+from activities.cancellation import stopping_when_canceled
+from activities.failures import told_to_temporal
+from activities.heartbeat import beating
+from activities.keeping import Keeper
+from activities.ordering import PictureSpec, parse_request, picture_spec
+from activities.waiting import Waiter, failure_of
+from contracts.names import ACTIVITY_MAKE_PICTURE, CHANNEL_WAKE
+from contracts.pictures import PictureMade, PictureOrder
+from contracts.statuses import AssetState, SpendState
+from db import assets, ledger, lives
+from db.engine import Database
+from db.listener import Listener
+from db.models import Asset, Spend, now
+from errors import GenerationCanceled, OutcomeUnknown, ProviderError, error_class
+from prompts.library import PromptLibrary
+from providers.base import JobReport, Purchase, ReferenceImage
+from providers.catalog import Catalog
+from storage.base import ObjectStorage
+
+log = structlog.get_logger(__name__)
+
+# A provider fetches the reference when it starts, which may be long after the purchase.
+REFERENCE_URL_LIFE = timedelta(hours=6)
+
+
+class PictureActivities:
+    """Makes pictures; holds dependencies only."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        listener: Listener,
+        storage: ObjectStorage,
+        catalog: Catalog,
+        library: PromptLibrary,
+        buyer: Buyer,
+        waiter: Waiter,
+        keeper: Keeper,
+        public_url: str | None,
+        store_is_public: bool,
+    ) -> None:
+        self._database = database
+        self._listener = listener
+        self._storage = storage
+        self._catalog = catalog
+        self._library = library
+        self._buyer = buyer
+        self._waiter = waiter
+        self._keeper = keeper
+        self._public_url = public_url
+        self._store_is_public = store_is_public
+
+    @activity.defn(name=ACTIVITY_MAKE_PICTURE)
+    async def make_picture(self, order: PictureOrder) -> PictureMade:
+        """Buy, wait for and keep one picture. Safe to repeat on any worker: the ledger knows how far it came."""
+        generation_id = str(order.generation_id)
+        with (
+            structlog.contextvars.bound_contextvars(generation=generation_id, step=order.step, purchase=order.purchase),
+            told_to_temporal(),
+        ):
+            async with beating(), stopping_when_canceled(self._database, self._listener, order.generation_id):
+                # Listening begins before the claim, so that no word from the provider is missed.
+                with self._listener.subscribe(CHANNEL_WAKE, generation_id) as woken:
+                    return await self._make(order, woken)
+
+    async def _make(self, order: PictureOrder, woken: asyncio.Event) -> PictureMade:
+        spend, spec = await self._claimed(order)
+        if spend.state is SpendState.settled or spend.state is SpendState.released:
+            return await self._as_it_ended(order, spend)
+        if spend.state is SpendState.unknown:
+            raise OutcomeUnknown
+        if spend.state is not SpendState.submitted:
+            spend = await self._buyer.submitted(spend, self._purchase(order, spend, spec))
+        return await self._collected(order, spend, spec, woken)
+
+    async def _claimed(self, order: PictureOrder) -> tuple[Spend, PictureSpec]:
+        async with self._database.transaction() as session:
+            generation = await lives.read_live(session, order.generation_id)
+            spec = picture_spec(parse_request(generation.request), order.step, self._library)
+            return await ledger.claim(session, order, spec.prompt), spec
+
+    async def _collected(
+        self, order: PictureOrder, spend: Spend, spec: PictureSpec, woken: asyncio.Event
+    ) -> PictureMade:
+        try:
+            report = await self._finished(spend, woken)
+            return await self._keeper.kept(order, spend, report, spec.size, self._price(order, spec))
+        except ProviderError as failure:
+            if not failure.retryable:  # a file that cannot be downloaded now can be in the next attempt
+                await self._buyer.end_without_picture(spend, failure)
+            raise
+
+    async def _finished(self, spend: Spend, woken: asyncio.Event) -> JobReport | None:
+        if spend.raw_asset_id is not None:
+            return None
+        report = await self._waiter.finished(spend, woken)
+        if report.state != "succeeded":
+            raise failure_of(report)
+        return report
+
+    async def _as_it_ended(self, order: PictureOrder, spend: Spend) -> PictureMade:
+        if spend.asset_id is None:
+            raise error_class(spend.error_code or "")()
+        async with self._database.transaction() as session:
+            asset = await session.get(Asset, spend.asset_id)
+        if asset is None or asset.state is not AssetState.stored:
+            raise GenerationCanceled
+        return PictureMade(
+            step=order.step,
+            asset=assets.reference(asset),
+            provider=spend.provider,
+            model=spend.model,
+            cost_usd=spend.cost_usd or spend.hold_usd,
+        )
+
+    def _price(self, order: PictureOrder, spec: PictureSpec) -> Decimal:
+        entry = self._catalog.entry(order.candidate.provider, order.candidate.model)
+        return self._catalog.price(entry, spec.quality, spec.size, 1 if order.reference else 0, shape=spec.shape)
+
+    def _purchase(self, order: PictureOrder, spend: Spend, spec: PictureSpec) -> Purchase:
+        hook = f"{self._public_url}/v1/webhooks/{spend.provider}/{spend.token}" if self._public_url else None
+        return Purchase(
+            token=spend.token,
+            model=spend.model,
+            prompt=spend.prompt,
+            quality=spec.quality,
+            size=spec.size,
+            shape=spec.shape,
+            references=(self._reference(order),) if order.reference else (),
+            deadline_s=max(5, int((spend.deadline_at - now()).total_seconds())),
+            webhook_url=hook,
+        )
+
+    def _reference(self, order: PictureOrder) -> ReferenceImage:
+        ref = order.reference
+        if ref is None:
+            raise KeyError("reference")
+
+        async def read() -> bytes:
+            return b"".join([chunk async for chunk in await self._storage.get(ref.key)])
+
+        async def url() -> str | None:
+            if not self._store_is_public:
+                return None
+            return await self._storage.presigned_get(ref.key, expires=REFERENCE_URL_LIFE)
+
+        return ReferenceImage(content_type=ref.content_type, size_bytes=ref.size_bytes, read=read, url=url)

@@ -1,0 +1,118 @@
+"""Wait for a job: poll with growing intervals inside the read quota, woken by the provider's webhook, until the deadline."""
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from db import events
+from db.engine import Database
+from db.models import Spend, now
+from errors import DeadlineExceeded, ProviderBusy, ProviderError, ProviderUnavailable, ProviderUnreachable
+from providers.base import ImageProvider, JobReport
+
+log = structlog.get_logger(__name__)
+
+TRANSIENT = (ProviderUnavailable, ProviderUnreachable, ProviderBusy)
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingRules:
+    """Seconds between polls: from `first_s`, growing by `growth`, to `longest_s`.
+
+    `polls_per_s` is what all waiting jobs of this process may use together, so that the provider's read quota keeps room for
+    the polls that follow a webhook.
+    """
+
+    first_s: float = 0.5
+    growth: float = 1.5
+    longest_s: float = 10.0
+    polls_per_s: float = 25.0  # half of Replicate's 3,000 reads a minute
+
+
+class Waiter:
+    """Waits for any number of jobs; each costs a coroutine."""
+
+    def __init__(self, database: Database, providers: Mapping[str, ImageProvider], rules: WaitingRules) -> None:
+        self._database = database
+        self._providers = providers
+        self._rules = rules
+        self._waiting = 0
+
+    async def finished(self, spend: Spend, woken: asyncio.Event) -> JobReport:
+        """The job's final report. Raises DeadlineExceeded after the job was canceled at the provider."""
+        job_id = spend.provider_job_id or ""
+        shown = 0.0
+        with self._counted():
+            for attempt in range(1_000_000):
+                report = await self._ask(spend, job_id, attempt)
+                if report and report.is_final:
+                    return report
+                if report and (report.progress or 0) >= shown + 0.1:
+                    shown = await self._show(spend, report.progress or 0)
+                left_s = (spend.deadline_at - now()).total_seconds()
+                if left_s <= 0:
+                    return await self._stop(spend, job_id)
+                woken.clear()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(woken.wait(), min(self._delay_s(attempt), left_s))
+        raise AssertionError  # the deadline ends the loop long before
+
+    async def stopped(self, spend: Spend) -> JobReport:
+        """Cancel the job at the provider and see how it ended, within seconds; a job may have finished just before."""
+        provider = self._providers[spend.provider]
+        report = await provider.cancel(spend.provider_job_id or "")
+        for _ in range(10):
+            if report.is_final:
+                break
+            await asyncio.sleep(1)
+            report = await provider.poll(report.job_id)
+        return report
+
+    async def _stop(self, spend: Spend, job_id: str) -> JobReport:
+        log.warning("picture.deadline", provider=spend.provider, job_id=job_id)
+        report = await self.stopped(spend)
+        if report.state == "succeeded":
+            return report
+        raise DeadlineExceeded(billed=report.failure.billed if report.failure else "unknown")
+
+    async def _ask(self, spend: Spend, job_id: str, attempt: int) -> JobReport | None:
+        try:
+            report = await self._providers[spend.provider].poll(job_id)
+        except TRANSIENT as error:
+            log.debug("picture.poll", job_id=job_id, attempt=attempt, status=error.code)
+            if isinstance(error, ProviderBusy):
+                await asyncio.sleep(min(error.retry_after_s, 30))
+            return None
+        log.debug("picture.poll", job_id=job_id, attempt=attempt, status=report.state, progress=report.progress)
+        return report
+
+    async def _show(self, spend: Spend, progress: float) -> float:
+        data = {"step": spend.step, "progress": round(progress, 2)}
+        stage = f"{spend.step}: {progress:.0%} at {spend.provider}"
+        async with self._database.transaction() as session:
+            await events.append(session, spend.generation_id, "picture.progress", data, stage=stage)
+        return progress
+
+    def _delay_s(self, attempt: int) -> float:
+        rules = self._rules
+        grown = min(rules.first_s * rules.growth ** min(attempt, 30), rules.longest_s)
+        fair = self._waiting / rules.polls_per_s
+        return max(grown, fair) * random.uniform(0.8, 1.2)
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
+
+
+def failure_of(report: JobReport) -> ProviderError:
+    """Why a job that ended without a picture did so."""
+    return report.failure or ProviderError(billed="unknown")

@@ -1,0 +1,100 @@
+"""The frame round every story: open, tell, close; and when it fails, take back, then close."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Literal, NoReturn
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.exceptions import ApplicationError, CancelledError
+
+from activities.generations import GenerationActivities
+from contracts.names import SEARCH_PROVIDER, SEARCH_STATUS
+from contracts.pictures import Closing, Failure, GenerationInput, Opened, PictureMade, UndoReport
+from contracts.statuses import Status, Step
+from errors import GenerationCanceled, OutcomeUnknown
+from workflows.failure import failure_of, is_cancellation
+from workflows.picture_step import PictureStep
+from workflows.saga import Saga, unstoppable
+
+Story = Callable[[Opened, PictureStep], Awaitable[tuple[PictureMade, ...]]]
+
+STATUS = SearchAttributeKey.for_keyword(SEARCH_STATUS)
+PROVIDER = SearchAttributeKey.for_keyword(SEARCH_PROVIDER)
+# One short transaction; tried until the database is back.
+TRANSACTION = timedelta(seconds=15)
+UNTIL_IT_WORKS = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=20))
+
+
+async def tell(given: GenerationInput, story: Story) -> None:
+    """Run a story to an end that accounts for everything. Fails or ends as canceled when the generation does."""
+    saga = Saga(given)
+    pictures = PictureStep(given, saga)
+    try:
+        plan = await _open(given, saga)
+        made = await story(plan, pictures)
+    except BaseException as error:  # noqa: BLE001 - a cancellation is no Exception, and must be compensated too
+        await _end_badly(given, saga, error, pictures.current)
+    else:
+        closing = Closing(generation_id=given.generation_id, outcome="succeeded", pictures=made)
+        await unstoppable(lambda: _close(closing))
+        workflow.upsert_search_attributes([STATUS.value_set(Status.succeeded), PROVIDER.value_set(made[-1].provider)])
+
+
+async def _open(given: GenerationInput, saga: Saga) -> Opened:
+    plan = await workflow.execute_local_activity_method(
+        GenerationActivities.open,
+        given,
+        start_to_close_timeout=TRANSACTION,
+        retry_policy=UNTIL_IT_WORKS,
+        summary="open",
+    )
+    if plan.owns_reference:
+        saga.remember(Step.input)
+    if plan.canceled:
+        raise CancelledError
+    return plan
+
+
+async def _end_badly(given: GenerationInput, saga: Saga, error: BaseException, step: Step | None) -> NoReturn:
+    if is_cancellation(error):
+        await _take_back_and_close(
+            given, saga, "canceled", Failure(code=GenerationCanceled.code, detail="Canceled", step=step)
+        )
+        raise CancelledError("canceled by the client") from error
+    failure = failure_of(error, step)
+    if failure.code == OutcomeUnknown.code:  # people decide: nothing is deleted, the hold stays
+        await _closed(given, "needs_review", failure, ())
+    else:
+        await _take_back_and_close(given, saga, "failed", failure)
+    raise ApplicationError(failure.detail, type=failure.code, non_retryable=True) from error
+
+
+async def _take_back_and_close(
+    given: GenerationInput, saga: Saga, outcome: Literal["failed", "canceled"], failure: Failure
+) -> None:
+    workflow.set_current_details(f"{outcome}: taking back")
+    reports = await saga.roll_back()
+    await _closed(given, outcome, failure, reports)
+
+
+async def _closed(
+    given: GenerationInput,
+    outcome: Literal["failed", "canceled", "needs_review"],
+    failure: Failure,
+    reports: tuple[UndoReport, ...],
+) -> None:
+    closing = Closing(generation_id=given.generation_id, outcome=outcome, failure=failure, rollback=reports)
+    await unstoppable(lambda: _close(closing))
+    workflow.set_current_details(f"**{outcome}** {failure.code}: {failure.detail}")
+    workflow.upsert_search_attributes([STATUS.value_set(outcome)])
+
+
+async def _close(closing: Closing) -> None:
+    await workflow.execute_local_activity_method(
+        GenerationActivities.close,
+        closing,
+        start_to_close_timeout=TRANSACTION,
+        retry_policy=UNTIL_IT_WORKS,
+        summary=f"close: {closing.outcome}",
+    )
