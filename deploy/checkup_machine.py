@@ -79,7 +79,8 @@ async def _check_program(name: str, find: Callable[[], str]) -> Finding:
     except BinaryMissing as missing:
         return warning(f"{name} is not installed", f"{missing.detail} `diorama up` needs it.", missing.suggestion)
     try:
-        version = await asyncio.wait_for(_version(path), PROGRAM_TIMEOUT_S)
+        async with asyncio.timeout(PROGRAM_TIMEOUT_S):
+            version = await _version(path)
     except (OSError, TimeoutError) as trouble:
         todo = "Install it again: pip install --force-reinstall 'diorama[stack]'"
         return problem(f"{name} does not run", str(trouble) or type(trouble).__name__, todo)

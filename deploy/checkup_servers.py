@@ -29,7 +29,8 @@ async def check_database(settings: Settings) -> list[Finding]:
     url = make_url(settings.database_url)
     where = f"{url.host}:{url.port or 5432}/{url.database}"
     try:
-        current, newest = await asyncio.wait_for(revisions(settings.database_url), TIMEOUT_S)
+        async with asyncio.timeout(TIMEOUT_S):
+            current, newest = await revisions(settings.database_url)
     except (OSError, TimeoutError, SQLAlchemyError) as trouble:
         return [problem(f"The database at {where} cannot be used", _first_line(trouble), START_IT)]
     if current != newest:
@@ -42,10 +43,10 @@ async def check_engine(settings: Settings) -> list[Finding]:
     """Reachable, and the namespace there with our search attributes."""
     address, namespace = settings.temporal_address, settings.temporal_namespace
     try:
-        client = await asyncio.wait_for(connect(address, namespace), TIMEOUT_S)
-        request = DescribeNamespaceRequest(namespace=namespace)
-        await asyncio.wait_for(client.workflow_service.describe_namespace(request), TIMEOUT_S)
-        missing = await asyncio.wait_for(_missing_attributes(client), TIMEOUT_S)
+        async with asyncio.timeout(TIMEOUT_S):
+            client = await connect(address, namespace)
+            await client.workflow_service.describe_namespace(DescribeNamespaceRequest(namespace=namespace))
+            missing = await _missing_attributes(client)
     except RPCError as refusal:
         if refusal.status == RPCStatusCode.NOT_FOUND:
             todo = f"temporal operator namespace create --namespace {namespace}"

@@ -15,7 +15,7 @@ __all__ = ["Finding", "diagnose"]
 async def diagnose(environment: Mapping[str, str]) -> list[Finding]:
     """Look at the settings in `environment` (and in .env), at the servers they lead to, and at this machine.
 
-    Changes nothing, never raises for what it finds, and takes about as long as the slowest server's timeout (15 s).
+    Changes nothing, never raises for what it finds, and takes about as long as the slowest server's timeout (5 s).
     Without usable settings only the settings and the machine are looked at.
     """
     settings, findings = read_settings(environment)

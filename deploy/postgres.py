@@ -11,7 +11,6 @@ import asyncpg
 from deploy.addresses import DATABASE_NAME, DATABASE_USER
 from deploy.binaries import postgres_program
 from deploy.failures import DataOfAnotherVersion, NotReadyYet, SecretsDoNotFit
-from deploy.postgres_identity import give_to_system_user
 from deploy.process import SYSTEM_USER
 from deploy.service import CommandRunner, Identity, Service
 from deploy.stack_ports import LOOPBACK
@@ -68,8 +67,6 @@ def _settings(port: int, *, fsync: bool) -> list[str]:
 
 async def _prepare(folder: Path, password: str, identity: Identity, run: CommandRunner) -> None:
     data = folder / "data"
-    if identity == "system_user":
-        await give_to_system_user(folder, run)
     if data.exists():
         _check_version(data)
         # We hold the stack's lock and have ended what was left, so a process id in it is stale, or a stranger's by now.

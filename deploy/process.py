@@ -102,7 +102,8 @@ class StackProcess:
             send(members[:1], with_signal)
             send(members, signal.SIGCONT)
             with suppress(TimeoutError):
-                await asyncio.wait_for(self.wait(), grace_s)
+                async with asyncio.timeout(grace_s):
+                    await self.wait()
         await self._kill(members)
 
     async def kill(self) -> None:
@@ -117,3 +118,13 @@ class StackProcess:
             if not alive(members):
                 return
             await asyncio.sleep(POLL_S)
+
+
+async def exit_code_of(launch: Launch) -> int:
+    """Run a program to its end; it is killed when the wait is canceled."""
+    process = await StackProcess.spawn(launch)
+    try:
+        return await process.wait()
+    except BaseException:
+        await process.kill()
+        raise

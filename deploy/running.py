@@ -38,7 +38,8 @@ async def running(root: Path) -> StackAddresses | None:
 
 async def _takes_connections(port: int) -> bool:
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(LOOPBACK, port), ANSWER_TIMEOUT_S)
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(LOOPBACK, port)
     except (OSError, TimeoutError):
         return False
     writer.close()

@@ -2,7 +2,7 @@
 
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -44,4 +44,3 @@ class Service:
     death_signal: signal.Signals = signal.SIGKILL
     grace_s: float = 5
     ready_timeout_s: float = 60
-    told_lines: int = field(default=20, kw_only=True)

@@ -8,6 +8,8 @@ from deploy.process import Launch, StackProcess
 from deploy.service import Service
 from deploy.service_log import ServiceLog
 
+TOLD_LINES = 20
+
 
 class SupervisedService:
     """A service and, while it runs, its process."""
@@ -38,5 +40,5 @@ class SupervisedService:
             reason=reason,
             exit_code=exit_code,
             log_path=self.log.path,
-            last_lines=self.log.last_lines(self.service.told_lines),
+            last_lines=self.log.last_lines(TOLD_LINES),
         )

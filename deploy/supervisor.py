@@ -12,7 +12,7 @@ from deploy.failures import (
     StackError,
     describe_exit,
 )
-from deploy.process import Launch, StackProcess
+from deploy.process import Launch, StackProcess, exit_code_of
 from deploy.service import Service
 from deploy.service_log import ServiceLog
 from deploy.supervised_service import SupervisedService
@@ -157,7 +157,8 @@ class Supervisor:
     async def _await_success(self, supervised: SupervisedService, process: StackProcess) -> None:
         timeout_s = supervised.service.ready_timeout_s
         try:
-            exit_code = await asyncio.wait_for(process.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                exit_code = await process.wait()
         except TimeoutError:
             failure = supervised.failure(f"it did not end within {timeout_s:g} seconds")
             raise ServiceFailed(failure) from None
@@ -232,7 +233,9 @@ class Supervisor:
 
 async def _why_not_ready(service: Service) -> str | None:
     try:
-        await asyncio.wait_for(service.ready(), READINESS_CHECK_TIMEOUT_S)
+        # Not wait_for: in Python 3.11 it swallows a cancellation that meets the end of what it waits for.
+        async with asyncio.timeout(READINESS_CHECK_TIMEOUT_S):
+            await service.ready()
     except NotReadyYet as answer:
         return answer.detail
     except TimeoutError:
@@ -241,11 +244,6 @@ async def _why_not_ready(service: Service) -> str | None:
 
 
 async def _run_to_end(launch: Launch) -> None:
-    process = await StackProcess.spawn(launch)
-    try:
-        exit_code = await process.wait()
-    except BaseException:
-        await process.kill()
-        raise
+    exit_code = await exit_code_of(launch)
     if exit_code != 0:
         raise CommandFailed(Path(launch.command[0]).name, exit_code)
