@@ -1,0 +1,1 @@
+"""Prompt templates and themes, as text files beside the strict loader that reads them."""
