@@ -30,6 +30,7 @@ from prompts.library import PromptLibrary
 from providers.base import ImageProvider
 from providers.catalog import Catalog
 from providers.openai_images import OpenAIImagesProvider
+from providers.read_quota import ReadQuota
 from providers.replicate import ReplicateProvider
 from storage.minio_storage import MinioStorage
 from temporal_client import connect, ensure_search_attributes
@@ -52,14 +53,14 @@ def make_providers(settings: Settings, catalog: Catalog) -> dict[str, ImageProvi
     if settings.replicate_api_token:
         providers["replicate"] = ReplicateProvider(
             base_url=settings.replicate_base_url,
-            token=settings.replicate_api_token.get_secret_value(),
+            token=settings.replicate_api_token,
             catalog=catalog,
-            reads_per_minute=settings.replicate_reads_per_minute,
+            reads=ReadQuota(settings.replicate_reads_per_minute),
         )
     if settings.openai_api_key:
         providers["openai"] = OpenAIImagesProvider(
             base_url=settings.openai_base_url,
-            api_key=settings.openai_api_key.get_secret_value(),
+            key=settings.openai_api_key,
             catalog=catalog,
         )
     if not providers:
@@ -176,7 +177,9 @@ async def run(settings: Settings) -> None:
         running = asyncio.gather(*(worker.run() for worker in workers))
         async with HealthServer(settings.worker_health_port):
             log.info("worker.ready", providers=sorted(providers))
-            await asyncio.wait({running, asyncio.ensure_future(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+            stopped = asyncio.ensure_future(stop.wait())
+            await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
+            stopped.cancel()
         log.info("worker.stopping", grace_s=settings.worker_grace_s)
         await asyncio.gather(*(worker.shutdown() for worker in workers))
         await running

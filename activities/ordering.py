@@ -55,8 +55,11 @@ def picture_spec(
 ) -> PictureSpec:
     """The picture of one step. Raises PromptError when a template is broken."""
     part = _part(request, step)
-    rendered = library.avatar_prompt(part) if isinstance(part, AvatarSpec) else library.scene_prompt(part)
-    prompt = PromptUsed(text=rendered.text, name=rendered.name, version=rendered.version, sha256=rendered.sha256)
+    if isinstance(part, AvatarSpec):
+        rendered = library.avatar_prompt(part)
+    else:
+        rendered = library.scene_prompt(part, library.themes.get(part.theme))
+    prompt = PromptUsed(text=rendered.text, name=rendered.name, version=str(rendered.version), sha256=rendered.sha256)
     shape: Literal["square", "wide"] = "square" if step is Step.avatar else "wide"
     return PictureSpec(prompt=prompt, size=pixels(part.size), shape=shape, quality=request.quality)
 
