@@ -178,7 +178,8 @@ async def run(settings: Settings) -> None:
         async with HealthServer(settings.worker_health_port):
             log.info("worker.ready", providers=sorted(providers))
             stopped = asyncio.ensure_future(stop.wait())
-            await asyncio.wait([running, stopped], return_when=asyncio.FIRST_COMPLETED)
+            ends: list[asyncio.Future[Any]] = [running, stopped]
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             stopped.cancel()
         log.info("worker.stopping", grace_s=settings.worker_grace_s)
         await asyncio.gather(*(worker.shutdown() for worker in workers))

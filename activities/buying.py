@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import structlog
 
 from activities.cancellation import to_its_end
+from activities.failures import PurchaseEnded
 from activities.keeping import Keeper
 from contracts.statuses import Billed, SpendState
 from db import events, ledger
@@ -42,7 +43,7 @@ class BuyingRules:
     list_lag_s: float = 5.0
     look_up_every_s: float = 1.0
     connect_attempts: int = 5
-    sends: int = 3
+    sends: int = 3  # how often a purchase may go out whose answers are lost
 
 
 class Buyer:
@@ -57,7 +58,7 @@ class Buyer:
         self._rules = rules
 
     async def submitted(self, spend: Spend, purchase: Purchase) -> Spend:
-        """The spend, bought. Raises the provider's refusal after the ledger has it."""
+        """The spend, bought. Raises PurchaseEnded with the provider's refusal, after the ledger has it."""
         if spend.state is SpendState.sent:
             spend = await self.found_again(spend)
         failures = 0
@@ -100,11 +101,11 @@ class Buyer:
             raise
         except (ProviderUnreachable, ProviderBusy):
             async with self._database.transaction() as session:
-                await ledger.mark_unsent(session, spend)
+                await ledger.mark_unsent(session, spend, left_us=False)
             raise
         except ProviderError as refusal:
             await self.end_without_picture(spend, refusal)
-            raise
+            raise PurchaseEnded(refusal) from refusal
 
     async def _record(self, spend: Spend, answer: JobReport | FinishedPicture) -> Spend:
         if isinstance(answer, FinishedPicture):
@@ -157,16 +158,20 @@ class Buyer:
             return await ledger.same_lease(session, spend)
 
     async def _stop_when_late(self, spend: Spend) -> None:
-        if now() >= spend.deadline_at or spend.sends >= self._rules.sends:
+        late: ProviderError | None = None
+        if now() >= spend.deadline_at:
             late = DeadlineExceeded(billed="no")
+        elif spend.sends >= self._rules.sends:  # every answer was lost, and nothing was ever bought
+            late = ProviderUnavailable(billed="no")
+        if late:
             await self.end_without_picture(spend, late)
-            raise late
+            raise PurchaseEnded(late)
 
     async def _wait_or_give_up(self, spend: Spend, error: ProviderError, failures: int, *, delay_s: float) -> Spend:
         left_s = (spend.deadline_at - now()).total_seconds()
         if failures >= self._rules.connect_attempts or delay_s > left_s:
             await self.end_without_picture(spend, error)
-            raise error
+            raise PurchaseEnded(error) from error
         log.info("purchase.later", provider=spend.provider, code=error.code, delay_s=round(delay_s, 1))
         await asyncio.sleep(delay_s * random.uniform(1.0, 1.2))
         return await self._reread(spend)

@@ -12,15 +12,23 @@ from errors import DioramaError, GenerationCanceled, ProviderBusy, RequestError
 LONGEST_DETAIL = 500
 
 
-def as_application_error(error: DioramaError) -> ApplicationError:
+class PurchaseEnded(Exception):
+    """The ledger has closed this purchase because of `failure`: trying the activity again could only find that out again."""
+
+    def __init__(self, failure: DioramaError) -> None:
+        super().__init__(failure.code)
+        self.failure = failure
+
+
+def as_application_error(error: DioramaError, *, final: bool = False) -> ApplicationError:
     """The same failure for the workflow: type = code, first detail = facts."""
     expected = isinstance(error, GenerationCanceled | RequestError)
-    delay = timedelta(seconds=error.retry_after_s) if isinstance(error, ProviderBusy) else None
+    delay = timedelta(seconds=error.retry_after_s) if isinstance(error, ProviderBusy) and not final else None
     return ApplicationError(
         error.detail[:LONGEST_DETAIL],
         {"billed": error.billed, **error.facts},
         type=error.code,
-        non_retryable=not error.retryable,
+        non_retryable=final or not error.retryable,
         next_retry_delay=delay,
         category=ApplicationErrorCategory.BENIGN if expected else ApplicationErrorCategory.UNSPECIFIED,
     )
@@ -31,5 +39,7 @@ def told_to_temporal() -> Iterator[None]:
     """Raise our errors from this block as ApplicationErrors."""
     try:
         yield
+    except PurchaseEnded as ended:
+        raise as_application_error(ended.failure, final=True) from ended
     except DioramaError as error:
         raise as_application_error(error) from error

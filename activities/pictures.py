@@ -9,7 +9,7 @@ from temporalio import activity
 
 from activities.buying import Buyer
 from activities.cancellation import stopping_when_canceled
-from activities.failures import told_to_temporal
+from activities.failures import PurchaseEnded, told_to_temporal
 from activities.heartbeat import beating
 from activities.keeping import Keeper
 from activities.ordering import PictureSpec, parse_request, picture_spec
@@ -99,6 +99,7 @@ class PictureActivities:
         except ProviderError as failure:
             if not failure.retryable:  # a file that cannot be downloaded now can be in the next attempt
                 await self._buyer.end_without_picture(spend, failure)
+                raise PurchaseEnded(failure) from failure
             raise
 
     async def _finished(self, spend: Spend, woken: asyncio.Event) -> JobReport | None:
@@ -111,7 +112,7 @@ class PictureActivities:
 
     async def _as_it_ended(self, order: PictureOrder, spend: Spend) -> PictureMade:
         if spend.asset_id is None:
-            raise error_class(spend.error_code or "")()
+            raise PurchaseEnded(error_class(spend.error_code or "")())
         async with self._database.transaction() as session:
             asset = await session.get(Asset, spend.asset_id)
         if asset is None or asset.state is not AssetState.stored:

@@ -1,12 +1,12 @@
 """Queries on generations as the API and the dispatcher need them; a generation's life in the worker is in db/lives.py."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import ColumnElement, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,7 +15,6 @@ from contracts.names import CHANNEL_CANCEL, CHANNEL_QUEUED, CHANNEL_WAKE
 from contracts.statuses import Kind, Status
 from db import events
 from db.models import Generation, now
-
 
 LIVE = (Status.queued, Status.running)
 
@@ -63,16 +62,16 @@ async def of_tenant(
 async def page(session: AsyncSession, tenant_id: UUID, wanted: Filter, *, limit: int) -> Sequence[Generation]:
     """Newest first, at most `limit` rows."""
     query = select(Generation).where(Generation.tenant_id == tenant_id, col(Generation.deleted_at).is_(None))
-    conditions: list[tuple[Any, Any]] = [
-        (wanted.status, col(Generation.status) == wanted.status),
-        (wanted.kind, col(Generation.kind) == wanted.kind),
-        (wanted.session_id, col(Generation.session_id) == wanted.session_id),
-        (wanted.tag, col(Generation.tags).contains([wanted.tag])),
-        (wanted.created_after, col(Generation.created_at) >= wanted.created_after),
-        (wanted.created_before, col(Generation.created_at) < wanted.created_before),
-        (wanted.before, col(Generation.id) < wanted.before),
+    conditions: list[tuple[Any, Callable[[Any], ColumnElement[bool]]]] = [
+        (wanted.status, col(Generation.status).__eq__),
+        (wanted.kind, col(Generation.kind).__eq__),
+        (wanted.session_id, col(Generation.session_id).__eq__),
+        (wanted.tag, lambda tag: col(Generation.tags).contains([tag])),
+        (wanted.created_after, col(Generation.created_at).__ge__),
+        (wanted.created_before, col(Generation.created_at).__lt__),
+        (wanted.before, col(Generation.id).__lt__),
     ]
-    query = query.where(*(condition for value, condition in conditions if value is not None))
+    query = query.where(*(condition(value) for value, condition in conditions if value is not None))
     return (await session.exec(query.order_by(col(Generation.id).desc()).limit(limit))).all()
 
 

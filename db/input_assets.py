@@ -12,7 +12,7 @@ from db.models import Asset, now
 
 async def attach(session: AsyncSession, asset_id: UUID, generation_id: UUID) -> None:
     """The picture is stored and belongs to this generation: from now on they are undone and deleted as one."""
-    await session.execute(
+    await session.exec(
         update(Asset)
         .where(col(Asset.id) == asset_id)
         .values(generation_id=generation_id, state=AssetState.stored, stored_at=now())
@@ -31,4 +31,4 @@ async def abandon(session: AsyncSession, asset_id: UUID) -> bool:
         .values(state=AssetState.deleting)
         .returning(col(Asset.id))
     )
-    return (await session.execute(moved)).scalar_one_or_none() is not None
+    return (await session.exec(moved)).scalar_one_or_none() is not None

@@ -115,10 +115,11 @@ async def mark_sent(session: AsyncSession, spend: Spend, *, window_s: float) -> 
     return await _move(session, spend, SpendState.sent, sent_at=moment, lease_until=until, sends=Spend.sends + 1)
 
 
-async def mark_unsent(session: AsyncSession, spend: Spend) -> Spend:
-    """sent -> held: the provider certainly did not take it."""
+async def mark_unsent(session: AsyncSession, spend: Spend, *, left_us: bool = True) -> Spend:
+    """sent -> held: the provider certainly did not take it; `left_us` says whether the request went out at all."""
     lease_until = now() + timedelta(seconds=LEASE_S)
-    return await _move(session, spend, SpendState.held, lease_until=lease_until)
+    sends = Spend.sends if left_us else Spend.sends - 1
+    return await _move(session, spend, SpendState.held, lease_until=lease_until, sends=sends)
 
 
 async def mark_submitted(

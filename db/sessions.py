@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, distinct, func, select, update
+import sqlmodel
+from sqlalchemy import Row, Select, func, select, update
 from sqlalchemy.dialects.postgresql import aggregate_order_by, array
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -29,17 +31,17 @@ class SessionSummary:
     last_created_at: datetime
 
 
-def _summaries(tenant_id: UUID) -> Select[tuple[str, list[int], Decimal, UUID, datetime, datetime]]:
+def _summaries(tenant_id: UUID) -> Select[Any]:
     newest = func.array_agg(aggregate_order_by(col(Generation.id), col(Generation.id).desc()))[1]
     counts = array([func.count().filter(col(Generation.status) == status) for status in Status])
     return (
         select(
             col(Generation.session_id),
-            counts,
-            func.coalesce(func.sum(Generation.cost_usd), 0),
+            counts.label("counts"),
+            func.coalesce(func.sum(Generation.cost_usd), 0).label("cost_usd"),
             newest.label("newest_id"),
-            func.min(Generation.created_at),
-            func.max(Generation.created_at),
+            func.min(Generation.created_at).label("first_created_at"),
+            func.max(Generation.created_at).label("last_created_at"),
         )
         .where(
             col(Generation.tenant_id) == tenant_id,
@@ -50,10 +52,15 @@ def _summaries(tenant_id: UUID) -> Select[tuple[str, list[int], Decimal, UUID, d
     )
 
 
-def _summary(row: tuple[str, list[int], Decimal, UUID, datetime, datetime]) -> SessionSummary:
-    session_id, counts, cost_usd, newest_id, first, last = row
-    by_status = {status: count for status, count in zip(Status, counts, strict=True) if count}
-    return SessionSummary(session_id, by_status, cost_usd, newest_id, first, last)
+def _summary(row: Row[Any]) -> SessionSummary:
+    return SessionSummary(
+        session_id=row.session_id,
+        counts={status: count for status, count in zip(Status, row.counts, strict=True) if count},
+        cost_usd=row.cost_usd,
+        newest_id=row.newest_id,
+        first_created_at=row.first_created_at,
+        last_created_at=row.last_created_at,
+    )
 
 
 async def page(session: AsyncSession, tenant_id: UUID, *, before: UUID | None, limit: int) -> Sequence[SessionSummary]:
@@ -62,14 +69,16 @@ async def page(session: AsyncSession, tenant_id: UUID, *, before: UUID | None, l
     query = select(grouped).order_by(grouped.c.newest_id.desc()).limit(limit)
     if before is not None:
         query = query.where(grouped.c.newest_id < before)
-    return [_summary(tuple(row)) for row in (await session.execute(query)).all()]
+    connection = await session.connection()
+    return [_summary(row) for row in (await connection.execute(query)).all()]
 
 
 async def summary(session: AsyncSession, tenant_id: UUID, session_id: str) -> SessionSummary | None:
     """One session of the tenant; None when it has no generation."""
     query = _summaries(tenant_id).where(col(Generation.session_id) == session_id)
-    row = (await session.execute(query)).first()
-    return None if row is None else _summary(tuple(row))
+    connection = await session.connection()
+    row = (await connection.execute(query)).first()
+    return None if row is None else _summary(row)
 
 
 async def delete(session: AsyncSession, tenant_id: UUID, session_id: str) -> Sequence[Generation]:
@@ -78,15 +87,10 @@ async def delete(session: AsyncSession, tenant_id: UUID, session_id: str) -> Seq
     Returns all of the session's generations, also those hidden before; an empty result: there never was such a session.
     Objects and asset rows are removed by the deletion workflow.
     """
-    query = (
-        select(Generation)
-        .where(col(Generation.tenant_id) == tenant_id, col(Generation.session_id) == session_id)
-        .order_by(col(Generation.id))
-        .with_for_update()
-    )
-    found = (await session.execute(query)).scalars().all()
+    query = sqlmodel.select(Generation).where(Generation.tenant_id == tenant_id, Generation.session_id == session_id)
+    found = (await session.exec(query.order_by(col(Generation.id)).with_for_update())).all()
     visible = [generation for generation in found if generation.deleted_at is None]
-    await session.execute(
+    await session.exec(
         update(Generation)
         .where(col(Generation.id).in_([generation.id for generation in visible]))
         .values(deleted_at=now())
@@ -100,7 +104,8 @@ async def delete(session: AsyncSession, tenant_id: UUID, session_id: str) -> Seq
 async def undeleted(session: AsyncSession, *, limit: int) -> Sequence[SessionDeletion]:
     """Deleted sessions that still have pictures: their deletion was never started, or a late picture came in."""
     query = (
-        select(distinct(col(Generation.tenant_id)), col(Generation.session_id))
+        select(col(Generation.tenant_id), col(Generation.session_id))
+        .distinct()
         .join(Asset, col(Asset.generation_id) == col(Generation.id))
         .where(
             col(Generation.deleted_at).is_not(None),
@@ -110,5 +115,10 @@ async def undeleted(session: AsyncSession, *, limit: int) -> Sequence[SessionDel
         )
         .limit(limit)
     )
-    rows = (await session.execute(query)).all()
-    return [SessionDeletion(tenant_id=tenant_id, session_id=session_id) for tenant_id, session_id in rows]
+    connection = await session.connection()
+    rows = (await connection.execute(query)).all()
+    return [
+        SessionDeletion(tenant_id=tenant_id, session_id=session_id)
+        for tenant_id, session_id in rows
+        if session_id is not None
+    ]

@@ -61,9 +61,11 @@ class Diorama:
         return answer
 
     async def ended(self, generation_id: str, *, within_s: float = 60) -> Json:
-        return await self.until(
+        look = self.until(
             lambda: self.get(generation_id), lambda seen: Status(seen["status"]).is_final, within_s=within_s
         )
+        seen: Json = await look
+        return seen
 
     async def until(
         self, look: Callable[[], Awaitable[Any]], good: Callable[[Any], bool], *, within_s: float = 30

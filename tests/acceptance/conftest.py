@@ -24,7 +24,8 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Local
 async def diorama(stack: LocalStack) -> AsyncIterator[Diorama]:
     """A client; when the test is over, everything it started must be accounted for."""
     environment = stack.environment()
-    key = load_secrets(stack.root).bootstrap_api_key
+    secrets = load_secrets(stack.root)
+    assert secrets is not None
     addresses = stack.addresses()
     storage = MinioStorage(
         environment["DIORAMA_STORE_ENDPOINT"],
@@ -34,7 +35,9 @@ async def diorama(stack: LocalStack) -> AsyncIterator[Diorama]:
     )
     database = Database(environment["DIORAMA_DATABASE_URL"])
     async with (
-        httpx.AsyncClient(base_url=addresses.api_url, headers={"Authorization": f"Bearer {key}"}, timeout=60) as http,
+        httpx.AsyncClient(
+            base_url=addresses.api_url, headers={"Authorization": f"Bearer {secrets.bootstrap_api_key}"}, timeout=60
+        ) as http,
         httpx.AsyncClient(base_url=addresses.sandbox_url, timeout=30) as sandbox,
     ):
         unlimited = {"creates_per_minute": None, "reads_per_minute": None, "duration_s": 0.3, "drawing": "fast"}

@@ -1,0 +1,99 @@
+"""OpenAI Images: synchronous, so the answer is the picture, and a lost answer is a lost picture."""
+
+from datetime import datetime
+from hashlib import sha256
+
+import httpx
+from pydantic import SecretStr
+
+from errors import ProviderError
+from providers.base import FinishedPicture, JobReport, LostJob, Purchase, ReferenceImage, RemoteFile
+from providers.catalog import Catalog
+from providers.http import HttpSettings, build_client
+from providers.model_entry import ModelEntry
+from providers.openai_answers import read_picture
+from providers.openai_errors import create_refusal
+from providers.purchase_call import PurchaseCall, Upload, one_purchase
+
+_MAX_ANSWER_BYTES = 128_000_000  # a 4K PNG in base64, with room
+
+
+class OpenAIImagesProvider:
+    """The seam to OpenAI's images API.
+
+    Purchases do not go through the openai package: it cannot tell whether a failed request had left, so that "certainly
+    not bought" would be lost. The package serves where nothing is bought (see OpenAIChecks) and for typed usage.
+    """
+
+    name = "openai"
+    synchronous = True
+
+    def __init__(
+        self,
+        *,
+        key: SecretStr,
+        catalog: Catalog,
+        base_url: str = "https://api.openai.com/v1",
+        http: HttpSettings | None = None,
+        submit_timeout_s: float = 240.0,  # pictures take 20 to 190 s
+    ) -> None:
+        self.submit_timeout_s = submit_timeout_s
+        self._catalog = catalog
+        # A connection that the server closes just as we reuse it would leave a purchase unknown, and here nothing can look
+        # it up. A new one for each costs a tenth of a second of a call that takes twenty.
+        self._client = build_client(base_url, key, http or HttpSettings(), reuse_connections=False)
+
+    async def submit(self, purchase: Purchase) -> FinishedPicture:
+        """Buy a picture and wait for it, no longer than the purchase's deadline."""
+        timeout_s = min(self.submit_timeout_s, float(purchase.deadline_s))
+        async with one_purchase(self._client, timeout_s=timeout_s) as call:
+            entry = self._catalog.entry(self.name, purchase.model)
+            answer = await call.send(await _request(call, purchase, entry), max_bytes=_MAX_ANSWER_BYTES)
+        if not answer.is_success:
+            raise create_refusal(answer)
+        return read_picture(answer, entry.token_rates)
+
+    async def poll(self, job_id: str) -> JobReport:
+        """Never called: a synchronous answer has no job. Raises ProviderError saying so."""
+        raise _no_jobs()
+
+    async def cancel(self, job_id: str) -> JobReport:
+        """Never called, like `poll`."""
+        raise _no_jobs()
+
+    async def find_lost(self, token: str, sent_at: datetime) -> LostJob:
+        """OpenAI lists no pictures: whether one was made cannot be known."""
+        return LostJob(None, conclusive=False)
+
+    async def fetch_output(self, output: RemoteFile, *, max_bytes: int) -> bytes:
+        """Never called: the picture came with the answer. Raises ProviderError saying so."""
+        raise _no_jobs()
+
+    async def close(self) -> None:
+        """Give connections back."""
+        await self._client.aclose()
+
+
+def _no_jobs() -> ProviderError:
+    return ProviderError("OpenAI answers with the picture itself: there is no job to ask about.")
+
+
+async def _request(call: PurchaseCall, purchase: Purchase, entry: ModelEntry) -> httpx.Request:
+    fields = entry.input
+    body: dict[str, str | int] = {
+        "model": purchase.model,
+        fields.prompt: purchase.prompt,
+        fields.quality: purchase.quality,
+        fields.size: entry.recipe(purchase.shape, purchase.size).request,
+        fields.token: sha256(purchase.token.encode()).hexdigest(),  # asked for as a hash: it must name nobody
+        **fields.fixed,
+    }
+    if not purchase.references:
+        return call.build("/images/generations", json=body)
+    files = [await _part(number, image, fields.references) for number, image in enumerate(purchase.references)]
+    return call.build("/images/edits", form={name: str(value) for name, value in body.items()}, files=files)
+
+
+async def _part(number: int, image: ReferenceImage, field: str) -> Upload:
+    extension = image.content_type.removeprefix("image/")
+    return field, (f"reference-{number}.{extension}", await image.read(), image.content_type)
