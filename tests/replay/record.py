@@ -20,7 +20,14 @@ from temporalio.testing import WorkflowEnvironment
 from contracts.names import SEARCH_ATTRIBUTES, WORKFLOW_AVATAR, WORKFLOW_AVATAR_SCENE, WORKFLOW_SCENE
 from contracts.pictures import PictureMade, PictureOrder
 from contracts.statuses import Kind, Step
-from errors import DioramaError, GenerationCanceled, OutcomeUnknown, PolicyRefused, ProviderInterrupted, ProviderUnreachable
+from errors import (
+    DioramaError,
+    GenerationCanceled,
+    OutcomeUnknown,
+    PolicyRefused,
+    ProviderInterrupted,
+    ProviderUnreachable,
+)
 from tests.workflows.stage import Stage, candidate, failing, picture, plan
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -61,7 +68,12 @@ OUTCOMES: dict[str, tuple[str, Kind, tuple[Step, ...], Maker | None]] = {
         fails_once(Step.avatar, ProviderUnreachable, 1),
     ),
     "avatar-succeeded": (WORKFLOW_AVATAR, Kind.avatar, (Step.avatar,), None),
-    "avatar-bought-again": (WORKFLOW_AVATAR, Kind.avatar, (Step.avatar,), fails_once(Step.avatar, ProviderInterrupted, 1)),
+    "avatar-bought-again": (
+        WORKFLOW_AVATAR,
+        Kind.avatar,
+        (Step.avatar,),
+        fails_once(Step.avatar, ProviderInterrupted, 1),
+    ),
     "avatar-needs-review": (WORKFLOW_AVATAR, Kind.avatar, (Step.avatar,), fails_once(Step.avatar, OutcomeUnknown)),
     "scene-succeeded": (WORKFLOW_SCENE, Kind.scene, (Step.scene,), None),
 }
@@ -95,7 +107,9 @@ async def main() -> None:
         test_server_existing_path=path, data_converter=pydantic_data_converter
     ) as environment:
         names = dict.fromkeys(SEARCH_ATTRIBUTES, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
-        await environment.client.operator_service.add_search_attributes(AddSearchAttributesRequest(search_attributes=names))
+        await environment.client.operator_service.add_search_attributes(
+            AddSearchAttributesRequest(search_attributes=names)
+        )
         for label in OUTCOMES:
             await record(environment, label)
 

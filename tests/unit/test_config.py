@@ -32,7 +32,9 @@ def test_a_complete_environment_gives_settings() -> None:
     assert "secret-value" not in repr(settings)
 
 
-@pytest.mark.parametrize("name", ["DATABASE_URL", "STORE_ENDPOINT", "STORE_SECRET_KEY", "API_KEY_PEPPER", "TOKEN_SECRET"])
+@pytest.mark.parametrize(
+    "name", ["DATABASE_URL", "STORE_ENDPOINT", "STORE_SECRET_KEY", "API_KEY_PEPPER", "TOKEN_SECRET"]
+)
 def test_a_missing_setting_names_itself_and_says_where_to_set_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(f"DIORAMA_{name}")
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "contracts": "errors | pydantic",
     "imaging": "errors contracts | PIL cv2 numpy",
     "prompts": "errors contracts | pydantic",
-    "storage": "errors contracts | miniopy_async aiohttp structlog urllib3",
+    "storage": "errors contracts | miniopy_async aiohttp structlog yarl",
     "db": "errors contracts | sqlalchemy sqlmodel asyncpg alembic uuid_utils structlog",
     "providers": "errors contracts | httpx openai replicate pydantic structlog",
     "activities": "errors contracts db storage providers prompts imaging | temporalio structlog pydantic sqlmodel",
