@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 import uvloop
+from prometheus_client import REGISTRY
 from temporalio.client import Client
 from temporalio.runtime import LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
@@ -16,6 +17,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.buying import Buyer, BuyingRules
 from activities.generations import GenerationActivities
 from activities.keeping import Keeper, KeepingRules
+from activities.observation import PictureMetrics
 from activities.pictures import PictureActivities
 from activities.sessions import SessionActivities
 from activities.undoing import UndoActivities
@@ -132,6 +134,7 @@ async def make_main_and_pictures(
         buyer=buyer,
         waiter=waiter,
         keeper=keeper,
+        metrics=PictureMetrics(REGISTRY),
         public_url=settings.public_url,
         store_is_public=settings.store_public_url is not None,
     )

@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
 
 from activities.failures import told_to_temporal
+from activities.observation import named
 from activities.ordering import parse_request, size_of, steps_of
 from contracts.names import ACTIVITY_CLOSE, ACTIVITY_OPEN
 from contracts.pictures import AssetRef, Closing, GenerationInput, Opened, StepPlan
@@ -36,7 +37,7 @@ class GenerationActivities:
     @activity.defn(name=ACTIVITY_OPEN)
     async def open(self, given: GenerationInput) -> Opened:
         """queued -> running, with a plan: the steps, and for each the candidates in order of preference."""
-        with told_to_temporal():
+        with named(given.generation_id), told_to_temporal():
             async with self._database.transaction() as session:
                 generation = await lives.read(session, given.generation_id)
                 if generation.cancel_requested_at is not None:
@@ -49,12 +50,10 @@ class GenerationActivities:
     @activity.defn(name=ACTIVITY_CLOSE)
     async def close(self, closing: Closing) -> None:
         """Write the end: status, cost, result, last event."""
-        with told_to_temporal():
+        with named(closing.generation_id), told_to_temporal():
             async with self._database.transaction() as session:
                 row = await lives.close(session, closing)
-        log.info(
-            "generation.closed", generation=str(row.id), status=row.status, kind=row.kind, cost_usd=str(row.cost_usd)
-        )
+            log.info("generation.closed", status=row.status, kind=row.kind, cost_usd=str(row.cost_usd))
 
     def _plan(self, generation: Generation, reference: AssetRef | None) -> Opened:
         request = parse_request(generation.request)

@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 from decimal import Decimal
 
-import structlog
 from temporalio import activity
 
 from activities.buying import Buyer
@@ -12,6 +11,7 @@ from activities.cancellation import stopping_when_canceled
 from activities.failures import PurchaseEnded, told_to_temporal
 from activities.heartbeat import beating
 from activities.keeping import Keeper
+from activities.observation import PictureMetrics, named
 from activities.ordering import PictureSpec, parse_request, picture_spec
 from activities.waiting import Waiter, failure_of
 from contracts.names import ACTIVITY_MAKE_PICTURE, CHANNEL_WAKE
@@ -26,8 +26,6 @@ from prompts.library import PromptLibrary
 from providers.base import JobReport, Purchase, ReferenceImage
 from providers.catalog import Catalog
 from storage.base import ObjectStorage
-
-log = structlog.get_logger(__name__)
 
 # A provider fetches the reference when it starts, which may be long after the purchase.
 REFERENCE_URL_LIFE = timedelta(hours=6)
@@ -47,6 +45,7 @@ class PictureActivities:
         buyer: Buyer,
         waiter: Waiter,
         keeper: Keeper,
+        metrics: PictureMetrics,
         public_url: str | None,
         store_is_public: bool,
     ) -> None:
@@ -58,6 +57,7 @@ class PictureActivities:
         self._buyer = buyer
         self._waiter = waiter
         self._keeper = keeper
+        self._metrics = metrics
         self._public_url = public_url
         self._store_is_public = store_is_public
 
@@ -65,10 +65,8 @@ class PictureActivities:
     async def make_picture(self, order: PictureOrder) -> PictureMade:
         """Buy, wait for and keep one picture. Safe to repeat on any worker: the ledger knows how far it came."""
         generation_id = str(order.generation_id)
-        with (
-            structlog.contextvars.bound_contextvars(generation=generation_id, step=order.step, purchase=order.purchase),
-            told_to_temporal(),
-        ):
+        words = {"step": order.step, "purchase": order.purchase}
+        with named(order.generation_id, **words), told_to_temporal(), self._metrics.counted(order):
             async with beating(), stopping_when_canceled(self._database, self._listener, order.generation_id):
                 # Listening begins before the claim, so that no word from the provider is missed.
                 with self._listener.subscribe(CHANNEL_WAKE, generation_id) as woken:

@@ -10,6 +10,7 @@ from activities.buying import Buyer
 from activities.failures import told_to_temporal
 from activities.heartbeat import beating
 from activities.keeping import Keeper
+from activities.observation import named
 from activities.waiting import Waiter
 from contracts.names import ACTIVITY_UNDO_PICTURE
 from contracts.pictures import UndoOrder, UndoReport
@@ -41,10 +42,7 @@ class UndoActivities:
     @activity.defn(name=ACTIVITY_UNDO_PICTURE)
     async def undo_picture(self, order: UndoOrder) -> UndoReport:
         """Cancel upstream, settle or release, delete and verify; says what could not be taken back."""
-        with (
-            structlog.contextvars.bound_contextvars(generation=str(order.generation_id), step=order.step),
-            told_to_temporal(),
-        ):
+        with named(order.generation_id, step=order.step), told_to_temporal():
             async with beating():
                 async with self._database.transaction() as session:
                     spends = await ledger.take_over(session, order.generation_id, order.step)

@@ -26,7 +26,7 @@ ALLOWED = {
     "storage": "errors contracts | miniopy_async aiohttp structlog yarl",
     "db": "errors contracts | sqlalchemy sqlmodel asyncpg alembic uuid_utils structlog",
     "providers": "errors contracts | httpx openai replicate pydantic structlog",
-    "activities": "errors contracts db storage providers prompts imaging | temporalio structlog pydantic sqlmodel",
+    "activities": "errors contracts db storage providers prompts imaging | temporalio structlog pydantic sqlmodel prometheus_client",
     "workflows": "errors contracts activities | temporalio",
     "api": "errors contracts db storage providers prompts imaging workflows temporal_client config logs"
     " | fastapi starlette pydantic sqlmodel temporalio structlog httpx httpcore anyio prometheus_client standardwebhooks"
