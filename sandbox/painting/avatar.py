@@ -19,7 +19,7 @@ from sandbox.painting.figure import Cutout
 from sandbox.painting.finish import finish
 from sandbox.painting.noise import rng_for
 from sandbox.painting.person import Person, read_person
-from sandbox.painting.prompt_words import words_of
+from sandbox.painting.prompt_words import about_the_person, words_of
 from sandbox.painting.raster import blurred, darken, lay, resized, shifted
 from sandbox.painting.relight import relit
 from sandbox.painting.sky import distance
@@ -45,7 +45,7 @@ class Portrait:
 def paint_avatar(prompt: str, seed: str, width: int, height: int) -> Portrait:
     """A portrait of `width` x `height` pixels; words of the prompt shape it, prompt and seed draw the rest."""
     rng = rng_for("avatar", prompt, seed)
-    person = read_person(words_of(prompt), rng)
+    person = read_person(words_of(about_the_person(prompt)), rng)
     side = min(height, round(width * 1.12))
     figure = _bust(person, f"{rng.integers(1 << 62):x}", side)
     stage = Stage(width, height, 0.5, 0.8 if rng.random() < 0.5 else 0.2)

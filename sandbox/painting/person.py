@@ -26,7 +26,7 @@ GARMENTS = {
     "jacket": "openJacket", "coat": "openJacket", "blazer": "openJacket", "suit": "openJacket", "parka": "openJacket",
     "cardigan": "openJacket", "shirt": "shirt", "blouse": "shirt", "collar": "shirt", "tshirt": "tShirt", "tee": "tShirt",
     "hoodie": "tShirt", "top": "tShirt", "dress": "tShirt", "sweater": "turtleNeck", "turtleneck": "turtleNeck",
-    "jumper": "turtleNeck", "pullover": "turtleNeck", "robe": "turtleNeck", "uniform": "openJacket", "vest": "openJacket",
+    "jumper": "turtleNeck", "scarf": "turtleNeck", "raincoat": "openJacket", "cloak": "openJacket", "cape": "openJacket", "pullover": "turtleNeck", "robe": "turtleNeck", "uniform": "openJacket", "vest": "openJacket",
 }  # fmt: skip
 HEADWEAR = {
     "explorer": "explorer", "adventurer": "explorer", "archaeologist": "explorer", "ranger": "explorer", "fedora": "explorer",

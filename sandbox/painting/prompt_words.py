@@ -4,6 +4,10 @@ import re
 from collections.abc import Mapping
 
 _WORD = re.compile(r"[a-z]+")
+# Careful prompts come in labelled paragraphs. These say who is drawn and how; those say what must not be there.
+_LABEL = re.compile(r"^([A-Z][A-Za-z ]{2,24}?)(?: \([^)]*\))?:\s", re.MULTILINE)
+_WHO_AND_HOW = frozenset({"character", "subject", "person", "description", "drawn as", "style"})
+_UNWANTED = frozenset({"leave out", "avoid", "negative", "negative prompt", "do not show", "without"})
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -26,6 +30,14 @@ PLACE_WORDS = word_set(
 def words_of(prompt: str) -> list[str]:
     """The words of a prompt in order, lower case, without punctuation."""
     return _WORD.findall(prompt.lower())
+
+
+def about_the_person(prompt: str) -> str:
+    """The paragraphs that say who is drawn and how, or all but the unwanted ones when none is labelled so."""
+    paragraphs = prompt.split("\n\n")
+    labels = [found.group(1).lower() if (found := _LABEL.match(text)) else "" for text in paragraphs]
+    named = [text for text, label in zip(paragraphs, labels, strict=True) if label in _WHO_AND_HOW]
+    return "\n".join(named or [text for text, label in zip(paragraphs, labels, strict=True) if label not in _UNWANTED])
 
 
 def asks_for_a_place(words: list[str], theme_score: int) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from sandbox.painting import PaintBrief, UnpaintableSize, paint
 from sandbox.painting.noise import rng_for
 from sandbox.painting.person import read_person
-from sandbox.painting.prompt_words import asks_for_a_place, words_of
+from sandbox.painting.prompt_words import about_the_person, asks_for_a_place, words_of
 from sandbox.painting.themes import THEMES, choose_theme
 
 Picture = npt.NDArray[np.uint8]
@@ -152,3 +152,16 @@ def test_sizes_outside_the_limits_are_refused_with_their_numbers(size: tuple[int
 def test_odd_prompts_and_seeds_are_painted() -> None:
     for prompt, seed in (("", ""), ("\ud800 \x00 <&>", "\x00\ud800]]>"), ("人物" * 500, "9" * 5000)):
         assert decode(paint(PaintBrief(prompt, seed, 64, 64))).shape == (64, 64, 3)
+
+
+def test_a_prompt_in_paragraphs_is_read_for_the_person_and_not_for_the_rest() -> None:
+    plain = "a young woman with long red hair and a green jacket"
+    careful = (
+        "Create a reference portrait.\n\n"
+        f"Character: {plain}\n\n"
+        "Finish: crisp outline, ink black shadows, a blue hat would be wrong.\n\n"
+        "Leave out: beard, glasses, purple coat, comic."
+    )
+
+    assert about_the_person(careful) == f"Character: {plain}"
+    assert about_the_person(plain) == plain
