@@ -9,11 +9,10 @@ from temporalio import activity
 
 from activities.failures import told_to_temporal
 from activities.observation import named
-from activities.ordering import parse_request, size_of, steps_of
+from activities.ordering import parse_request
 from contracts.names import ACTIVITY_CLOSE, ACTIVITY_OPEN
 from contracts.pictures import AssetRef, Closing, GenerationInput, Opened, StepPlan
-from contracts.requests import SceneRequest
-from contracts.statuses import Step
+from contracts.requests import SceneRequest, planned_pictures
 from db import assets, lives
 from db.engine import Database
 from db.models import Generation
@@ -59,13 +58,13 @@ class GenerationActivities:
         request = parse_request(generation.request)
         steps = tuple(
             StepPlan(
-                step=step,
+                step=planned.step,
                 deadline_s=request.deadline_s,
                 candidates=self._catalog.candidates(
-                    step=step,
-                    size=size_of(request, step),
+                    step=planned.step,
+                    size=planned.size,
                     quality=request.quality,
-                    references=1 if step is Step.scene else 0,
+                    references=planned.references,
                     provider=request.provider,
                     model=request.model,
                     force=request.force_model,
@@ -74,7 +73,7 @@ class GenerationActivities:
                     review_above_usd=self._review_above_usd,
                 ),
             )
-            for step in steps_of(request)
+            for planned in planned_pictures(request)
         )
         return Opened(steps=steps, reference=reference, owns_reference=generation.input_asset_id is not None)
 

@@ -93,7 +93,7 @@ class PictureActivities:
     ) -> PictureMade:
         try:
             report = await self._finished(spend, woken)
-            return await self._keeper.kept(order, spend, report, spec.size, self._price(order, spec))
+            return await self._keeper.kept(order, spend, report, spec.planned.size, self._price(order, spec))
         except ProviderError as failure:
             if not failure.retryable:  # a file that cannot be downloaded now can be in the next attempt
                 await self._buyer.end_without_picture(spend, failure)
@@ -124,8 +124,9 @@ class PictureActivities:
         )
 
     def _price(self, order: PictureOrder, spec: PictureSpec) -> Decimal:
+        planned = spec.planned
         entry = self._catalog.entry(order.candidate.provider, order.candidate.model)
-        return self._catalog.price(entry, spec.quality, spec.size, 1 if order.reference else 0, shape=spec.shape)
+        return self._catalog.price(entry, spec.quality, planned.size, planned.references, shape=planned.shape)
 
     def _purchase(self, order: PictureOrder, spend: Spend, spec: PictureSpec) -> Purchase:
         hook = f"{self._public_url}/v1/webhooks/{spend.provider}/{spend.token}" if self._public_url else None
@@ -134,8 +135,8 @@ class PictureActivities:
             model=spend.model,
             prompt=spend.prompt,
             quality=spec.quality,
-            size=spec.size,
-            shape=spec.shape,
+            size=spec.planned.size,
+            shape=spec.planned.shape,
             references=(self._reference(order),) if order.reference else (),
             deadline_s=max(5, int((spend.deadline_at - now()).total_seconds())),
             webhook_url=hook,

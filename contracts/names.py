@@ -25,7 +25,6 @@ SEARCH_ATTRIBUTES = (SEARCH_KIND, SEARCH_TENANT, SEARCH_STATUS, SEARCH_PROVIDER)
 CHANNEL_EVENT = "diorama_event"  # a generation got an event; payload: generation id
 CHANNEL_WAKE = "diorama_wake"  # a provider sent word about a generation's job; payload: generation id
 CHANNEL_CANCEL = "diorama_cancel"  # a client wants to stop a generation; payload: generation id
-CHANNEL_QUEUED = "diorama_queued"  # a generation was accepted; payload: generation id
 
 
 def provider_queue(provider: str) -> str:

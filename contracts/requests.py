@@ -1,12 +1,13 @@
 """What a client may ask for, discriminated by `kind`."""
 
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from contracts.frozen import Frozen
-from contracts.statuses import Kind
+from contracts.statuses import Kind, Step
 
 # Long enough for a careful description, short enough that no template passes the 32,000 characters OpenAI takes.
 Description = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
@@ -91,7 +92,32 @@ class AvatarSceneRequest(RequestOptions):
     scene: SceneSpec
 
 
-GenerationRequest = Annotated[AvatarRequest | SceneRequest | AvatarSceneRequest, Field(discriminator="kind")]
+AnyRequest = AvatarRequest | SceneRequest | AvatarSceneRequest
+GenerationRequest = Annotated[AnyRequest, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPicture:
+    """One picture of a request: its size in pixels (None: what the model gives) and how many pictures it starts from."""
+
+    step: Step
+    size: tuple[int, int] | None
+    references: int
+
+    @property
+    def shape(self) -> Literal["square", "wide"]:
+        """What is asked for where the size is open."""
+        return "square" if self.step is Step.avatar else "wide"
+
+
+def planned_pictures(request: AnyRequest) -> tuple[PlannedPicture, ...]:
+    """The pictures that a request asks for, in order."""
+    planned: list[PlannedPicture] = []
+    if not isinstance(request, SceneRequest):
+        planned.append(PlannedPicture(Step.avatar, pixels(request.avatar.size), references=0))
+    if not isinstance(request, AvatarRequest):
+        planned.append(PlannedPicture(Step.scene, pixels(request.scene.size), references=1))
+    return tuple(planned)
 
 
 def pixels(size: str) -> tuple[int, int] | None:

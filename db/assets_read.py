@@ -2,14 +2,30 @@
 
 from uuid import UUID
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.statuses import AssetRole
-from db.models import Asset
+from contracts.statuses import AssetRole, AssetState
+from db.models import Asset, Generation
 
 
-async def of_tenant(session: AsyncSession, tenant_id: UUID, asset_id: UUID) -> Asset | None:
-    """A picture of the tenant, in whatever state; a provider's unfinished answer is nobody's business."""
-    query = select(Asset).where(Asset.id == asset_id, Asset.tenant_id == tenant_id, Asset.role != AssetRole.raw)
-    return (await session.exec(query)).first()
+async def of_tenant(session: AsyncSession, tenant_id: UUID, asset_id: UUID) -> tuple[Asset, bool] | None:
+    """A picture of the tenant, and whether it can be read: it is stored, and its generation was not deleted.
+
+    None: there is none, it is not stored yet, or it is a provider's unfinished answer, which is nobody's business.
+    """
+    query = (
+        select(Asset, Generation.deleted_at)
+        .join(Generation, col(Asset.generation_id) == col(Generation.id), isouter=True)
+        .where(
+            Asset.id == asset_id,
+            Asset.tenant_id == tenant_id,
+            Asset.role != AssetRole.raw,
+            Asset.state != AssetState.pending,
+        )
+    )
+    row = (await session.exec(query)).first()
+    if row is None:
+        return None
+    asset, generation_deleted_at = row
+    return asset, asset.state is AssetState.stored and generation_deleted_at is None

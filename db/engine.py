@@ -10,6 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from errors import DatabaseUnavailable
 
+# SQLSTATE classes: connection exception, insufficient resources (too many connections), shut down by an operator.
+AWAY = ("08", "53", "57P")
+
 
 class Database:
     """A pool of connections; one `transaction()` per request or activity step, committed at its edge."""
@@ -37,7 +40,7 @@ class Database:
         except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
             raise DatabaseUnavailable from error
         except DBAPIError as error:
-            if error.connection_invalidated:
+            if error.connection_invalidated or str(getattr(error.orig, "sqlstate", "")).startswith(AWAY):
                 raise DatabaseUnavailable from error
             raise
 

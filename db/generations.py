@@ -6,12 +6,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import ColumnElement, bindparam, func, text, update
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.names import CHANNEL_CANCEL, CHANNEL_QUEUED, CHANNEL_WAKE
+from contracts.names import CHANNEL_CANCEL, CHANNEL_WAKE
 from contracts.statuses import Kind, Status
 from db import events
 from db.models import Generation, now
@@ -32,21 +32,50 @@ class Filter:
     before: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A request that was accepted before, and the answer that it had."""
+
+    id: UUID
+    request_hash: str
+    acceptance: dict[str, Any]
+
+
+COLUMNS = Generation.metadata.tables["generation"].columns
+# Text and not expressions, and one round trip: built anew for each request, they cost more than PostgreSQL's own work
+# (3.9 against 2.6 ms CPU a request). Nobody can follow a generation before its commit, so nobody needs a notification.
+ACCEPT = text(
+    f"""
+    with accepted as (
+        insert into generation ({", ".join(column.name for column in COLUMNS)})
+        values ({", ".join(f":{column.name}" for column in COLUMNS)})
+        on conflict do nothing
+        returning id, created_at
+    )
+    insert into event (generation_id, seq, type, data, created_at)
+    select id, 1, 'generation.queued', :event_data, created_at from accepted
+    returning generation_id
+    """  # noqa: S608 column names of our own table
+).bindparams(bindparam("event_data", type_=JSONB), *(bindparam(column.name, type_=column.type) for column in COLUMNS))
+BY_KEY = text(
+    "select id, request_hash, acceptance from generation where tenant_id = :tenant_id and idempotency_key = :key"
+).columns(id=COLUMNS.id.type, request_hash=COLUMNS.request_hash.type, acceptance=COLUMNS.acceptance.type)
+
+
 async def accept(session: AsyncSession, generation: Generation) -> bool:
     """Insert an accepted request with its first event. False: its idempotency key is taken, and nothing was written."""
-    row = generation.model_dump()
-    inserted = await session.exec(insert(Generation).values(row).on_conflict_do_nothing().returning(col(Generation.id)))
-    if inserted.scalar_one_or_none() is None:
-        return False
-    await events.append(session, generation.id, "generation.queued", {"kind": generation.kind})
-    await session.exec(select(func.pg_notify(CHANNEL_QUEUED, str(generation.id))))
-    return True
+    generation.event_seq = 1
+    values = generation.model_dump() | {"event_data": {"kind": generation.kind}}
+    connection = await session.connection()
+    inserted = await connection.execute(ACCEPT, values)
+    return inserted.scalar_one_or_none() is not None
 
 
-async def by_idempotency_key(session: AsyncSession, tenant_id: UUID, key: str) -> Generation | None:
-    """The generation that was accepted with this key."""
-    query = select(Generation).where(Generation.tenant_id == tenant_id, Generation.idempotency_key == key)
-    return (await session.exec(query)).first()
+async def by_idempotency_key(session: AsyncSession, tenant_id: UUID, key: str) -> Before | None:
+    """What was accepted with this key."""
+    connection = await session.connection()
+    row = (await connection.execute(BY_KEY, {"tenant_id": tenant_id, "key": key})).first()
+    return None if row is None else Before(row.id, row.request_hash, row.acceptance)
 
 
 async def of_tenant(
@@ -73,14 +102,6 @@ async def page(session: AsyncSession, tenant_id: UUID, wanted: Filter, *, limit:
     ]
     query = query.where(*(condition(value) for value, condition in conditions if value is not None))
     return (await session.exec(query.order_by(col(Generation.id).desc()).limit(limit))).all()
-
-
-async def queue_position(session: AsyncSession, generation_id: UUID) -> int:
-    """How many accepted generations have not ended and came before this one."""
-    query = select(func.count()).where(
-        col(Generation.status).in_([Status.queued, Status.running]), Generation.id < generation_id
-    )
-    return (await session.exec(query)).one()
 
 
 async def live_count(session: AsyncSession) -> int:

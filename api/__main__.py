@@ -1,0 +1,27 @@
+"""`python -m api`: the API process."""
+
+import asyncio
+import sys
+
+from api.app import create_app
+from api.server import build_server
+from config import load_settings
+from errors import ConfigurationError
+from logs import configure_logging
+
+
+def main() -> None:
+    """Serve until told to stop. Exit code 2: the settings are not usable, and standard error says why."""
+    stopping = asyncio.Event()
+    try:
+        settings = load_settings()
+        app = create_app(settings, stopping=stopping)
+    except ConfigurationError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(2)
+    configure_logging(settings.log_level, "api")
+    build_server(app, host=settings.api_host, port=settings.api_port, stopping=stopping).run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Pictures that clients bring: fetched safely, proved to be pictures, stored under a row of their own."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+import structlog
+
+from api.safe_fetch import MAX_BYTES, SafeFetcher
+from contracts.statuses import AssetRole, AssetState, Step
+from db import assets, input_assets
+from db.engine import Database
+from db.models import Asset
+from errors import DioramaError
+from imaging.inspect import PictureFacts, inspect
+from storage.base import NewObject, ObjectStorage, object_key
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class InputPicture:
+    """A client's picture, whole and decodable."""
+
+    body: bytes
+    facts: PictureFacts
+    sha256: str
+
+
+async def _whole(body: bytes) -> AsyncIterator[bytes]:
+    yield body
+
+
+class InputPictures:
+    """Brings clients' pictures in; nothing is left behind when their generation is not accepted."""
+
+    def __init__(self, *, database: Database, storage: ObjectStorage, fetcher: SafeFetcher) -> None:
+        self._database = database
+        self._storage = storage
+        self._fetcher = fetcher
+
+    async def fetch(self, url: str) -> InputPicture:
+        """The picture behind a URL; nothing is written. Raises errors of the ImageRejected branch."""
+        body = await self._fetcher.fetch(url)
+        facts = await asyncio.to_thread(inspect, body, max_bytes=MAX_BYTES)
+        return InputPicture(body, facts, hashlib.sha256(body).hexdigest())
+
+    @asynccontextmanager
+    async def stored(self, picture: InputPicture, *, tenant_id: UUID, generation_id: UUID) -> AsyncIterator[Asset]:
+        """The picture in the store, under a row that is still pending: the block must make both the generation's own.
+
+        When the block fails or is canceled, object and row are taken back.
+        """
+        asset = self._row(picture, tenant_id, generation_id)
+        async with self._database.transaction() as session:
+            await assets.announce(session, asset)
+        try:
+            await self._put(asset, picture)
+            yield asset
+        except BaseException:
+            await asyncio.shield(self.take_back(asset))
+            raise
+
+    async def take_back(self, asset: Asset) -> None:
+        """Delete the object, then the row. What cannot be deleted now stays `pending` or `deleting`, for the reconciler.
+
+        A commit whose answer was lost may have made the picture a generation's own: then nothing is deleted.
+        """
+        try:
+            async with self._database.transaction() as session:
+                if not await input_assets.abandon(session, asset.id):
+                    return
+            await self._storage.delete(asset.key)
+            async with self._database.transaction() as session:
+                await assets.mark(session, asset.id, AssetState.deleted)
+        except DioramaError as error:
+            log.warning("input_picture.left_behind", asset=str(asset.id), code=error.code)
+
+    async def _put(self, asset: Asset, picture: InputPicture) -> None:
+        words = {"generation": str(asset.key).split("/")[1], "step": asset.step.value}
+        new = NewObject(
+            key=asset.key, content_type=asset.content_type, sha256=picture.sha256, metadata=words, tags=words
+        )
+        await self._storage.put(new, _whole(picture.body), len(picture.body))
+
+    @staticmethod
+    def _row(picture: InputPicture, tenant_id: UUID, generation_id: UUID) -> Asset:
+        facts = picture.facts
+        return Asset(
+            tenant_id=tenant_id,
+            step=Step.input,
+            role=AssetRole.input,
+            key=object_key(tenant_id, generation_id, Step.input, picture.sha256, facts.content_type),
+            content_type=facts.content_type,
+            size_bytes=len(picture.body),
+            sha256=picture.sha256,
+            width=facts.width,
+            height=facts.height,
+        )

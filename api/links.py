@@ -1,0 +1,53 @@
+"""Where to go next: paths on this API, so that they hold behind any host name."""
+
+from typing import Self
+from uuid import UUID
+
+from pydantic import Field
+
+from contracts.frozen import Frozen
+
+
+class GenerationLinks(Frozen):
+    """What can be asked about a generation."""
+
+    self_: str = Field(alias="self", examples=["/v1/generations/0199c0de-0000-7000-8000-000000000001"])
+    events: str
+    ws: str
+    cancel: str
+
+    @classmethod
+    def of(cls, generation_id: UUID) -> Self:
+        """The links of one generation."""
+        path = f"/v1/generations/{generation_id}"
+        return cls.model_validate(
+            {"self": path, "events": f"{path}/events", "ws": f"{path}/ws", "cancel": f"{path}/cancel"}
+        )
+
+
+class AssetLinks(Frozen):
+    """`content` streams the bytes through this API; `download` redirects to the store."""
+
+    self_: str = Field(alias="self", examples=["/v1/assets/0199c0de-0000-7000-8000-000000000002"])
+    content: str
+    download: str
+
+    @classmethod
+    def of(cls, asset_id: UUID) -> Self:
+        """The links of one picture."""
+        path = f"/v1/assets/{asset_id}"
+        return cls.model_validate({"self": path, "content": f"{path}/content", "download": f"{path}/download"})
+
+
+class SessionLinks(Frozen):
+    """What can be asked about a session."""
+
+    self_: str = Field(alias="self", examples=["/v1/sessions/evening-walk"])
+    generations: str
+
+    @classmethod
+    def of(cls, session_id: str) -> Self:
+        """The links of one session; a session id needs no escaping in a URL."""
+        return cls.model_validate(
+            {"self": f"/v1/sessions/{session_id}", "generations": f"/v1/generations?session={session_id}"}
+        )

@@ -1,0 +1,191 @@
+"""Errors over HTTP: RFC 9457 `application/problem+json`, with the codes of the error tree."""
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+import errors
+from contracts.frozen import Frozen
+from contracts.statuses import Kind
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+# The nearest ancestor in this table decides; everything else is a fault of ours.
+STATUSES: dict[type[errors.DioramaError], int] = {
+    errors.RequestError: 400,
+    errors.InvalidRequest: 422,
+    errors.ImageRejected: 422,
+    errors.ImageTooLarge: 422,
+    errors.Unauthenticated: 401,
+    errors.NotFound: 404,
+    errors.AlreadyFinal: 409,
+    errors.IdempotencyKeyReused: 422,
+    errors.WebhookRejected: 401,
+    errors.ServiceUnavailable: 503,
+    errors.StorageError: 503,
+    errors.ObjectMissing: 500,
+}
+
+# Codes for what the framework refuses before our own code is asked.
+CODES = {
+    400: "bad_request",
+    401: "unauthenticated",
+    403: "forbidden",
+    404: "not_found",
+    405: "method_not_allowed",
+    409: "conflict",
+    410: "gone",
+    413: "content_too_large",
+    415: "unsupported_media_type",
+    416: "range_not_satisfiable",
+    422: "invalid_request",
+    500: "internal_error",
+    503: "service_unavailable",
+}
+
+KINDS = frozenset(kind.value for kind in Kind)
+RETRY_AFTER_S = "2"  # a restart of PostgreSQL or of the store takes about a second on the local stack
+
+
+class FieldProblem(Frozen):
+    """What is wrong with one field; `pointer` is a JSON pointer into the body, or into the query, path or headers."""
+
+    pointer: str = Field(examples=["/scene/theme"])
+    location: str = Field(examples=["body"])
+    detail: str = Field(examples=["Field required"])
+
+
+class Problem(BaseModel):
+    """RFC 9457: the same shape for every error; `code` is stable, the texts are for people."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["/problems/unknown_theme"])
+    title: str = Field(examples=["There is no such theme"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["There is no theme 'mars'."])
+    instance: str = Field(examples=["/v1/generations"])
+    code: str = Field(examples=["unknown_theme"])
+    suggestion: str | None = Field(default=None, examples=["GET /v1/themes lists the themes."])
+    request_id: str | None = None
+    errors: list[FieldProblem] | None = None
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route that can answer with these problems."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+        for status in statuses
+    }
+
+
+def status_of(error: errors.DioramaError) -> int:
+    """The HTTP status for an error of our tree; 500 for what no client can cause."""
+    return next((STATUSES[cls] for cls in type(error).__mro__ if cls in STATUSES), 500)
+
+
+def problem_response(
+    request: Request, status: int, code: str, *, headers: Mapping[str, str] | None = None, **members: Any
+) -> JSONResponse:
+    """One problem document; `members` are title, detail, suggestion, errors and facts."""
+    body = {
+        "type": f"/problems/{code}",
+        "title": members.pop("title", None) or HTTPStatus(status).phrase,
+        "status": status,
+        "detail": members.pop("detail", None) or HTTPStatus(status).description or HTTPStatus(status).phrase,
+        "instance": request.url.path,
+        "code": code,
+        "request_id": request.scope.get("request_id"),
+        **members,
+    }
+    shown = {name: value for name, value in body.items() if value is not None}
+    return JSONResponse(shown, status, headers=dict(headers or {}), media_type=MEDIA_TYPE)
+
+
+def unexpected_problem(request: Request) -> JSONResponse:
+    """The answer to a fault of ours that nobody foresaw; says nothing about it."""
+    error = errors.DioramaError
+    return problem_response(request, 500, error.code, title=error.title, suggestion=error.suggestion)
+
+
+def _diorama_error(request: Request, error: errors.DioramaError) -> Response:
+    status = status_of(error)
+    headers: dict[str, str] = {}
+    if status == 401 and isinstance(error, errors.Unauthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="diorama"'
+    if status == 503:
+        headers["Retry-After"] = RETRY_AFTER_S
+    if status >= 500:
+        log.warning("request.failed", code=error.code, cause=type(error.__cause__).__name__)
+    if status >= 500:  # of a fault of ours, a client learns its name and when to come back, and nothing else
+        shown: type[errors.DioramaError] = type(error) if status == 503 else errors.DioramaError
+        return problem_response(
+            request, status, shown.code, headers=headers, title=shown.title, suggestion=shown.suggestion
+        )
+    facts = {name: value for name, value in error.facts.items() if name not in Problem.model_fields}
+    return problem_response(
+        request,
+        status,
+        error.code,
+        headers=headers,
+        title=error.title,
+        detail=error.detail,
+        suggestion=error.suggestion,
+        **facts,
+    )
+
+
+def _framework_error(request: Request, error: HTTPException) -> Response:
+    code = CODES.get(error.status_code, "error")
+    return problem_response(request, error.status_code, code, detail=error.detail, headers=error.headers)
+
+
+def _pointer(location: Sequence[str | int]) -> str:
+    """A JSON pointer from where pydantic found a problem: `("body", "scene", "scene", "theme")` -> `/scene/theme`."""
+    where, *parts = location
+    if where == "body" and parts and parts[0] in KINDS:
+        parts = parts[1:]  # pydantic names the member of the union first, which is no part of the body
+    escaped = (str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+    return "".join(f"/{part}" for part in escaped)
+
+
+def _validation_error(request: Request, error: RequestValidationError) -> Response:
+    # Only places and messages: the values themselves may be secrets, or not even text.
+    found = [
+        {
+            "pointer": _pointer(problem["loc"])[:200],
+            "location": str(problem["loc"][0]),
+            "detail": str(problem["msg"])[:200],
+        }
+        for problem in error.errors()[:20]
+    ]
+    invalid = errors.InvalidRequest
+    named = ", ".join(dict.fromkeys(problem["pointer"] or problem["location"] for problem in found))
+    return problem_response(
+        request,
+        422,
+        invalid.code,
+        title=invalid.title,
+        detail=f"Not valid: {named}."[:500],
+        suggestion=invalid.suggestion,
+        errors=found,
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of this application with a problem document."""
+    app.exception_handler(errors.DioramaError)(_diorama_error)
+    app.exception_handler(HTTPException)(_framework_error)
+    app.exception_handler(RequestValidationError)(_validation_error)

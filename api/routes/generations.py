@@ -1,0 +1,148 @@
+"""Generations: accept, read, list, cancel."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Annotated, Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Header, Query
+from fastapi.responses import JSONResponse, Response
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from api import cursors
+from api.acceptance import AcceptedAnswer
+from api.dependencies import CallerDep, ServicesDep, TransactionDep
+from api.generation_answers import GenerationAnswer, GenerationPage
+from api.problems import documented
+from api.routes.examples import REQUESTS
+from api.services import Services
+from api.strict_json import StrictJsonRoute
+from api.waiting import preferred_wait
+from contracts.frozen import Frozen
+from contracts.requests import GenerationRequest, SessionId, Tag
+from contracts.statuses import Kind, Status
+from db import generations
+from db.models import Generation
+from errors import AlreadyFinal, NotFound
+
+router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=StrictJsonRoute)
+
+IdempotencyKey = Annotated[
+    str | None,
+    StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$"),
+    Header(description="The same key with the same body repeats the first answer and buys nothing twice."),
+]
+Prefer = Annotated[str | None, Header(description="`wait=N`: hold the answer up to N (1..60) seconds.")]
+# Wide enough for every row there can be; without bounds an offset can push a time out of what a database takes.
+Moment = Annotated[AwareDatetime, Field(ge="2020-01-01T00:00:00Z", le="2200-01-01T00:00:00Z")]
+
+
+class ListQuery(Frozen):
+    """Which generations to list, newest first."""
+
+    status: Status | None = None
+    kind: Kind | None = None
+    session: SessionId | None = None
+    tag: Tag | None = None
+    created_after: Moment | None = Field(default=None, description="With time zone; inclusive.")
+    created_before: Moment | None = Field(default=None, description="With time zone; exclusive.")
+    cursor: Annotated[str, Field(max_length=100)] | None = None
+    limit: int = Field(default=20, ge=1, le=100)
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=AcceptedAnswer,
+    responses={
+        200: {"model": GenerationAnswer, "description": "Ended within the time of `Prefer: wait`"},
+        **documented(400, 401, 404, 413, 415, 422, 503),
+    },
+)
+async def accept(
+    services: ServicesDep,
+    caller: CallerDep,
+    request: Annotated[GenerationRequest, Body(openapi_examples=REQUESTS)],
+    idempotency_key: IdempotencyKey = None,
+    prefer: Prefer = None,
+) -> Response:
+    """Accept a request for pictures. The answer comes at once; the pictures come later."""
+    acceptance = await services.desk.accept(caller, request, idempotency_key)
+    headers = {"Location": f"/v1/generations/{acceptance.generation_id}"}
+    if acceptance.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    seconds = preferred_wait(prefer)
+    if seconds is None:
+        return JSONResponse(acceptance.body, 202, headers)
+    headers["Preference-Applied"] = f"wait={seconds}"
+    return await _wait_for_end(services, acceptance.generation_id, seconds, headers)
+
+
+async def _wait_for_end(services: Services, generation_id: UUID, seconds: int, headers: dict[str, str]) -> Response:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await services.following.until_final(generation_id, after_seq=0)
+    async with services.database.transaction() as session:
+        row = await session.get_one(Generation, generation_id)
+    answer = GenerationAnswer.of(row)
+    return JSONResponse(answer.model_dump(mode="json", by_alias=True), 200 if row.status.is_final else 202, headers)
+
+
+@router.get("", responses=documented(401, 422, 503))
+async def page(
+    caller: CallerDep, session: TransactionDep, response: Response, query: Annotated[ListQuery, Query()]
+) -> GenerationPage:
+    """List generations, newest first. The `Link` header leads to the next page."""
+    wanted = generations.Filter(
+        status=query.status,
+        kind=query.kind,
+        session_id=query.session,
+        tag=query.tag,
+        created_after=query.created_after,
+        created_before=query.created_before,
+        before=cursors.decode(query.cursor) if query.cursor else None,
+    )
+    rows = await generations.page(session, caller.tenant_id, wanted, limit=query.limit + 1)
+    cursor = _next(rows, query.limit)
+    if cursor:
+        response.headers["Link"] = f'<{_page_path(query, cursor)}>; rel="next"'
+    return GenerationPage.of(rows[: query.limit], cursor)
+
+
+def _next(rows: Sequence[Generation], limit: int) -> str | None:
+    return cursors.encode(rows[limit - 1].id) if len(rows) > limit else None
+
+
+def _page_path(query: ListQuery, cursor: str) -> str:
+    given: dict[str, Any] = query.model_dump(mode="json", exclude_none=True)
+    return f"{router.prefix}?{urlencode(given | {'cursor': cursor})}"
+
+
+@router.get("/{generation_id}", responses=documented(401, 404, 422, 503))
+async def read(caller: CallerDep, session: TransactionDep, generation_id: UUID) -> GenerationAnswer:
+    """Where a generation stands, and its pictures. Answers also while the engine is down."""
+    return GenerationAnswer.of(await _found(session, caller.tenant_id, generation_id))
+
+
+@router.post("/{generation_id}/cancel", status_code=202, responses=documented(401, 404, 409, 422, 503))
+async def cancel(services: ServicesDep, caller: CallerDep, generation_id: UUID) -> GenerationAnswer:
+    """Ask to stop: jobs are canceled at the provider, pictures of this generation are taken back. Repeating is harmless."""
+    async with services.database.transaction() as session:
+        row = await _found(session, caller.tenant_id, generation_id, lock=True)
+        if row.status is not Status.canceled:
+            if row.status.is_final:
+                raise AlreadyFinal(f"The generation has ended as {row.status}.", status_now=row.status.value)
+            await generations.request_cancel(session, row)
+            await session.refresh(row)
+    if not row.status.is_final:
+        services.dispatcher.cancel_soon(row.id)
+    return GenerationAnswer.of(row)
+
+
+async def _found(session: TransactionDep, tenant_id: UUID, generation_id: UUID, *, lock: bool = False) -> Generation:
+    row = await generations.of_tenant(session, tenant_id, generation_id, lock=lock)
+    if row is None:
+        raise NotFound("There is no such generation.")
+    return row

@@ -1,0 +1,32 @@
+"""Themes: the places a scene can be set in."""
+
+from fastapi import APIRouter
+
+from api.dependencies import CallerDep, ServicesDep
+from api.problems import documented
+from contracts.frozen import Frozen
+
+router = APIRouter(prefix="/v1/themes", tags=["themes"])
+
+
+class ThemeAnswer(Frozen):
+    """A theme; `name` is what a request says."""
+
+    name: str
+    title: str
+    description: str
+
+
+class ThemeList(Frozen):
+    """All themes."""
+
+    items: tuple[ThemeAnswer, ...]
+
+
+@router.get("", responses=documented(401, 503))
+async def listed(services: ServicesDep, _caller: CallerDep) -> ThemeList:
+    """All themes."""
+    found = services.themes.list()
+    return ThemeList(
+        items=tuple(ThemeAnswer(name=one.name, title=one.title, description=one.description) for one in found)
+    )

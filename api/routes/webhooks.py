@@ -1,0 +1,40 @@
+"""Webhooks of providers. They are a hint to look, never news to believe: the worker asks the provider itself."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import Response
+from standardwebhooks import Webhook, WebhookVerificationError
+
+from api.dependencies import ServicesDep
+from api.problems import documented
+from api.strict_json import read_bounded
+from db import generations, spend_lookup
+from errors import NotFound, WebhookRejected
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
+
+MAX_BYTES = 1_000_000  # a job with its logs; pictures come by URL
+Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+
+
+@router.post("/{provider}/{token}", status_code=204, responses=documented(401, 404, 413, 422, 503))
+async def receive(services: ServicesDep, request: Request, provider: str, token: Token) -> Response:
+    """A provider says that a job has news. Signed (Standard Webhooks), at most five minutes old; repeating is harmless."""
+    verifier = services.webhook_verifiers.get(provider)
+    if verifier is None:
+        raise NotFound("No webhooks are expected from this provider.")
+    _verify(verifier, await read_bounded(request, MAX_BYTES), request)
+    async with services.database.transaction() as session:
+        generation_id = await spend_lookup.generation_of_token(session, provider, token)
+        if generation_id is None:
+            raise NotFound("No purchase has this token.")
+        await generations.wake(session, generation_id)
+    return Response(status_code=204)
+
+
+def _verify(verifier: Webhook, body: bytes, request: Request) -> None:
+    try:
+        verifier.verify(body, dict(request.headers), json_parse=False)
+    except (WebhookVerificationError, ValueError):  # ValueError: headers or bytes of no form at all
+        raise WebhookRejected from None

@@ -1,0 +1,40 @@
+"""What the routes work with, built once by the composition root."""
+
+from dataclasses import dataclass
+
+from fastapi.requests import HTTPConnection
+from standardwebhooks import Webhook
+from temporalio.client import Client
+
+from api.acceptance import Desk
+from api.authentication import Authenticator
+from api.dispatcher import Dispatcher
+from api.following import Following
+from api.metrics import Metrics
+from api.store_preparation import StorePreparation
+from db.engine import Database
+from prompts.themes import Themes
+from storage.base import ObjectStorage
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The finished objects of one API process."""
+
+    database: Database
+    storage: ObjectStorage
+    store_preparation: StorePreparation
+    engine: Client
+    themes: Themes
+    authenticator: Authenticator
+    desk: Desk
+    dispatcher: Dispatcher
+    following: Following
+    metrics: Metrics
+    webhook_verifiers: dict[str, Webhook]
+
+
+def services_of(connection: HTTPConnection) -> Services:
+    """The services of the application that this connection came to."""
+    services: Services = connection.state.services
+    return services

@@ -1,0 +1,126 @@
+"""What can be started at the engine: generations and session deletions, each under an id that makes starting twice harmless."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol, Self
+from uuid import UUID
+
+from temporalio.client import Client
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+
+from contracts.names import (
+    MAIN_QUEUE,
+    SEARCH_KIND,
+    SEARCH_TENANT,
+    WORKFLOW_AVATAR,
+    WORKFLOW_AVATAR_SCENE,
+    WORKFLOW_DELETE_SESSION,
+    WORKFLOW_SCENE,
+    workflow_id,
+)
+from contracts.pictures import GenerationInput, SessionDeletion
+from contracts.statuses import Kind
+from db.models import Generation
+
+WORKFLOWS = {
+    Kind.avatar: WORKFLOW_AVATAR,
+    Kind.scene: WORKFLOW_SCENE,
+    Kind.avatar_scene: WORKFLOW_AVATAR_SCENE,
+}
+KIND = SearchAttributeKey.for_keyword(SEARCH_KIND)
+TENANT = SearchAttributeKey.for_keyword(SEARCH_TENANT)
+
+RPC_TIMEOUT = timedelta(seconds=5)  # a start takes 4 ms; an engine that needs seconds is as good as away
+
+
+class Start(Protocol):
+    """Something that the engine is to run once."""
+
+    @property
+    def key(self) -> str:
+        """The workflow's id."""
+
+    async def send(self, client: Client) -> None:
+        """Start it; harmless when it runs or ran already. Raises RPCError."""
+
+
+def summary(kind: Kind, request: Mapping[str, Any]) -> str:
+    """One line for the engine's web page: `avatar, then scene aurora-night`. No prompts."""
+    theme = (request.get("scene") or {}).get("theme", "")
+    return {Kind.avatar: "avatar", Kind.scene: f"scene {theme}", Kind.avatar_scene: f"avatar, then scene {theme}"}[kind]
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationStart:
+    """The workflow of an accepted generation."""
+
+    generation_id: UUID
+    tenant_id: UUID
+    kind: Kind
+    summary: str
+
+    @classmethod
+    def of(cls, generation: Generation) -> Self:
+        """The start of an accepted generation."""
+        return cls(generation.id, generation.tenant_id, generation.kind, summary(generation.kind, generation.request))
+
+    @property
+    def key(self) -> str:
+        """The workflow's id."""
+        return workflow_id(self.generation_id)
+
+    async def send(self, client: Client) -> None:
+        """Start it; a generation has one run for ever, also after that run has ended."""
+        given = GenerationInput(generation_id=self.generation_id, tenant_id=self.tenant_id, kind=self.kind)
+        try:
+            await client.start_workflow(
+                WORKFLOWS[self.kind],
+                given,
+                id=self.key,
+                task_queue=MAIN_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                search_attributes=TypedSearchAttributes(
+                    [SearchAttributePair(KIND, self.kind), SearchAttributePair(TENANT, str(self.tenant_id))]
+                ),
+                static_summary=self.summary,
+                # tenants share the queues evenly, however much one of them asks for
+                priority=Priority(fairness_key=str(self.tenant_id)),
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDeletionStart:
+    """The workflow that removes the pictures of a deleted session."""
+
+    deletion: SessionDeletion
+
+    @property
+    def key(self) -> str:
+        """The workflow's id."""
+        return f"session-delete/{self.deletion.tenant_id}/{self.deletion.session_id}"
+
+    async def send(self, client: Client) -> None:
+        """Start it, unless it is running; again, when a session of this name was deleted before."""
+        await client.start_workflow(
+            WORKFLOW_DELETE_SESSION,
+            self.deletion,
+            id=self.key,
+            task_queue=MAIN_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            static_summary=f"delete session {self.deletion.session_id}",
+            rpc_timeout=RPC_TIMEOUT,
+        )

@@ -1,0 +1,42 @@
+"""Making the bucket at start, also when the store comes up later than the API."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import structlog
+
+from errors import StorageError
+from storage.base import ObjectStorage
+
+log = structlog.get_logger(__name__)
+
+RETRY_S = 1.0
+
+
+class StorePreparation:
+    """Prepares the store in the background; `is_done` says whether pictures can be stored."""
+
+    def __init__(self, storage: ObjectStorage) -> None:
+        self._storage = storage
+        self.is_done = False
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Try until it is done or the block ends."""
+        task = asyncio.create_task(self._prepare(), name="prepare-store")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _prepare(self) -> None:
+        while not self.is_done:
+            try:
+                await self._storage.prepare()
+                self.is_done = True
+            except StorageError as error:
+                log.warning("store.not_ready", code=error.code)
+                await asyncio.sleep(RETRY_S)

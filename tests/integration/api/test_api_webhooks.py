@@ -1,0 +1,122 @@
+"""Webhooks of providers: believed by nobody, but they wake the worker."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import asyncpg
+import httpx
+import pytest
+from sqlalchemy.engine import make_url
+from standardwebhooks import Webhook
+
+from contracts.names import CHANNEL_WAKE
+from contracts.statuses import Step
+from db.models import Spend, now
+from tests.integration.api.running_api import AVATAR, WEBHOOK_SECRET, RunningApi, Tenant
+
+BODY = json.dumps({"id": "job-1", "status": "succeeded"}).encode()
+
+
+async def purchase(tenant: Tenant) -> tuple[str, str]:
+    """(generation id, token) of a generation with one purchase."""
+    accepted = await tenant.accept(AVATAR)
+    token = accepted["id"].replace("-", "")
+    spend = Spend(
+        tenant_id=tenant.id,
+        generation_id=UUID(accepted["id"]),
+        step=Step.avatar,
+        purchase=0,
+        provider="replicate",
+        model="openai/gpt-image-2.5-flare",
+        token=token,
+        prompt="a captain",
+        prompt_name="avatar",
+        prompt_version="1",
+        prompt_hash="0" * 64,
+        hold_usd=Decimal("0.05"),
+        lease_until=now(),
+        deadline_at=now(),
+    )
+    async with tenant.api.database.transaction() as session:
+        session.add(spend)
+    return accepted["id"], token
+
+
+def signed(body: bytes = BODY, *, at: datetime | None = None, secret: str = WEBHOOK_SECRET) -> dict[str, str]:
+    moment = at or datetime.now(UTC)
+    return {
+        "webhook-id": "msg-1",
+        "webhook-timestamp": str(int(moment.timestamp())),
+        "webhook-signature": Webhook(secret).sign("msg-1", moment, body.decode()),
+    }
+
+
+async def send(api: RunningApi, token: str, headers: dict[str, str], body: bytes = BODY) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=api.url) as provider:
+        return await provider.post(f"/v1/webhooks/replicate/{token}", content=body, headers=headers)
+
+
+async def test_a_signed_webhook_wakes_its_generation_and_a_replay_is_harmless(
+    tenant: Tenant, api: RunningApi, api_database_url: str
+) -> None:
+    generation_id, token = await purchase(tenant)
+    woken: asyncio.Queue[str] = asyncio.Queue()
+    dsn = make_url(api_database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    listening = await asyncpg.connect(dsn)
+    await listening.add_listener(CHANNEL_WAKE, lambda *heard: woken.put_nowait(str(heard[-1])))
+    headers = signed()
+
+    answers = [await send(api, token, headers) for _ in range(2)]
+    heard = [await woken.get(), await woken.get()]
+
+    await listening.close()
+    assert [answer.status_code for answer in answers] == [204, 204]
+    assert heard == [generation_id, generation_id]
+    assert (await tenant.generations())[0]["status"] == "queued"
+
+
+LATE = datetime.now(UTC) - timedelta(minutes=6)
+EARLY = datetime.now(UTC) + timedelta(minutes=12)
+FORGED = {
+    "no signature": {},
+    "another secret": signed(secret="whsec_YW5vdGhlciBzZWNyZXQgYWx0b2dldGhlcg=="),
+    "another body": signed(b"{}"),
+    "too old": signed(at=LATE),
+    "from the future": signed(at=EARLY),
+    "a signature of no form": signed() | {"webhook-signature": "v1"},
+    "a signature that is not base64": signed() | {"webhook-signature": "v1,x"},
+    "a time of no form": signed() | {"webhook-timestamp": "yesterday"},
+    "not a time": signed() | {"webhook-timestamp": "nan"},
+}
+
+
+@pytest.mark.parametrize("headers", FORGED.values(), ids=FORGED.keys())
+async def test_a_forged_webhook_is_refused(tenant: Tenant, api: RunningApi, headers: dict[str, str]) -> None:
+    _, token = await purchase(tenant)
+
+    answer = await send(api, token, headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (401, "webhook_rejected")
+
+
+async def test_bytes_that_are_no_text_are_refused(tenant: Tenant, api: RunningApi) -> None:
+    _, token = await purchase(tenant)
+
+    answer = await send(api, token, signed(), body=b"\xff\xfe\x00")
+
+    assert answer.status_code == 401
+
+
+async def test_an_unknown_token_is_not_found(api: RunningApi) -> None:
+    answer = await send(api, "nobodys-token", signed())
+
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
+async def test_a_webhook_of_endless_length_is_refused(api: RunningApi) -> None:
+    answer = await send(api, "token", signed(), body=b" " * 1_000_001)
+
+    assert (answer.status_code, answer.json()["code"]) == (413, "content_too_large")
