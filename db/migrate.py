@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from alembic import command
@@ -64,7 +66,8 @@ async def revisions(url: str) -> tuple[str | None, str | None]:
         await engine.dispose()
 
 
-async def _main() -> None:
+async def _main(arguments: Sequence[str]) -> None:
+    """`python -m db.migrate [FILE TEXT]`: migrate, put the local stack's key in, then write TEXT to FILE."""
     url = os.environ["DIORAMA_DATABASE_URL"]
     await upgrade(url)
     key = os.environ.get("DIORAMA_BOOTSTRAP_API_KEY")
@@ -73,7 +76,10 @@ async def _main() -> None:
         async with database.transaction() as session:
             await ensure_key(session, key, pepper=os.environ["DIORAMA_API_KEY_PEPPER"], tenant_name="local")
         await database.close()
+    if arguments:
+        file, content = arguments
+        await asyncio.to_thread(Path(file).write_text, content, "ascii")
 
 
 if __name__ == "__main__":
-    asyncio.run(_main())
+    asyncio.run(_main(sys.argv[1:]))

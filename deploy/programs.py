@@ -7,6 +7,7 @@ from pathlib import Path
 
 from deploy.health import answers_ok
 from deploy.options import StackOptions
+from deploy.schema_mark import SchemaMark
 from deploy.service import Service
 from deploy.stack_ports import LOOPBACK
 from deploy.stack_secrets import StackSecrets
@@ -43,11 +44,11 @@ def sandbox_service(
     )
 
 
-def migrations_service(folder: Path, *, environment: Mapping[str, str]) -> Service:
-    """Brings the database to the newest schema, and ends."""
+def migrations_service(folder: Path, *, mark: SchemaMark, environment: Mapping[str, str]) -> Service:
+    """Brings the database to the newest schema, leaves the mark that says so, and ends."""
     return Service(
         name="migrations",
-        command=(*PYTHON, "db.migrate"),
+        command=(*PYTHON, "db.migrate", str(mark.file), mark.digest),
         environment=environment,
         folder=folder,
         after=frozenset({"postgres"}),
@@ -63,7 +64,7 @@ def api_service(folder: Path, *, port: int, environment: Mapping[str, str]) -> S
         environment=environment,
         folder=folder,
         ready=partial(answers_ok, f"http://{LOOPBACK}:{port}/readyz"),
-        after=frozenset({"migrations", "temporal", "store", "sandbox"}),
+        after=frozenset({"migrations", "postgres", "store"}),  # the engine and the providers may come later
         ports=frozenset({"api"}),
         grace_s=10,
     )
@@ -77,7 +78,7 @@ def worker_service(folder: Path, *, health_port: int, environment: Mapping[str, 
         environment=environment,
         folder=folder,
         ready=partial(answers_ok, f"http://{LOOPBACK}:{health_port}/readyz"),
-        after=frozenset({"migrations", "temporal", "store", "sandbox"}),
+        after=frozenset({"migrations", "postgres", "temporal", "store"}),
         ports=frozenset({"worker_health"}),
         grace_s=15,
     )

@@ -10,6 +10,7 @@ from deploy.options import StackOptions
 from deploy.postgres import postgres_service
 from deploy.programs import api_service, migrations_service, sandbox_service, worker_service
 from deploy.python_path import PYTHON_PATH
+from deploy.schema_mark import schema_mark
 from deploy.service import Identity, Service
 from deploy.stack_secrets import StackSecrets
 from deploy.store import store_service
@@ -46,6 +47,9 @@ def build_services(plan: StackPlan, names: frozenset[str]) -> list[Service]:
     programs = {**marked, **without_proxy(plan.callers), **variables}
     # Our programs run where the caller stands, so that a .env file there can add settings.
     here = Path.cwd()
+    mark = schema_mark(root / "postgres", bootstrap_key=secrets.bootstrap_api_key)
+    if mark.is_current:
+        names = names - {"migrations"}
     makers: dict[str, Callable[[], Service]] = {
         "postgres": lambda: postgres_service(
             root / "postgres",
@@ -64,7 +68,7 @@ def build_services(plan: StackPlan, names: frozenset[str]) -> list[Service]:
             options=options,
             environment={**marked, **without_proxy(plan.callers)},
         ),
-        "migrations": lambda: migrations_service(here, environment=programs),
+        "migrations": lambda: migrations_service(here, mark=mark, environment=programs),
         "api": lambda: api_service(here, port=ports["api"], environment=programs),
         "worker": lambda: worker_service(here, health_port=ports["worker_health"], environment=programs),
     }

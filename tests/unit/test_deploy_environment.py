@@ -12,6 +12,7 @@ from deploy.checkup_settings import GivenSettings, check_providers, read_setting
 from deploy.environment import stack_environment, without_proxy
 from deploy.failures import BinaryMissing
 from deploy.options import StackOptions
+from deploy.schema_mark import schema_mark
 from deploy.stack_ports import PORT_NAMES
 from deploy.stack_secrets import StackSecrets
 from deploy.stack_services import StackPlan, build_services
@@ -91,11 +92,12 @@ def test_foreign_servers_see_nothing_of_the_callers_environment_that_could_chang
         assert service.environment.get("MINIO_ROOT_USER") != "me"
 
 
-def test_the_api_and_the_worker_wait_for_the_migrations_and_every_server(tmp_path: Path) -> None:
+def test_the_api_and_the_worker_wait_for_the_migrations_and_the_servers_they_need(tmp_path: Path) -> None:
     plan = StackPlan(root=tmp_path, ports=PORTS, secrets=SECRETS, options=StackOptions(), callers={})
     services = {service.name: service for service in build_services(plan, frozenset({"migrations", "api", "worker"}))}
 
-    assert services["api"].after == services["worker"].after == {"migrations", "temporal", "store", "sandbox"}
+    assert services["api"].after == {"migrations", "postgres", "store"}
+    assert services["worker"].after == {"migrations", "postgres", "temporal", "store"}
     assert services["migrations"].after == {"postgres"}
 
 
@@ -148,3 +150,20 @@ def test_the_doctor_tells_real_providers_from_the_sandbox_and_from_missing_ones(
 
 def _as_fields(told: dict[str, str]) -> dict[str, str]:
     return {name.removeprefix("DIORAMA_").lower(): value for name, value in told.items()}
+
+
+def test_a_database_that_has_the_newest_schema_is_not_migrated_again(tmp_path: Path) -> None:
+    plan = StackPlan(root=tmp_path, ports=PORTS, secrets=SECRETS, options=StackOptions(), callers={})
+    mark = schema_mark(tmp_path / "postgres", bootstrap_key=plan.secrets.bootstrap_api_key)
+    mark.file.parent.mkdir()
+    mark.file.write_text(mark.digest, "ascii")
+
+    assert build_services(plan, frozenset({"migrations"})) == []
+
+
+def test_another_key_is_put_into_the_database(tmp_path: Path) -> None:
+    old = schema_mark(tmp_path, bootstrap_key="old")
+    old.file.write_text(old.digest, "ascii")
+
+    assert old.is_current
+    assert not schema_mark(tmp_path, bootstrap_key="new").is_current
