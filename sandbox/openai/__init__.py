@@ -1,0 +1,1 @@
+"""OpenAI's Images, Moderations and Models endpoints."""

@@ -1,0 +1,1 @@
+"""Replicate's HTTP API, version 1: predictions, files, models, webhooks."""

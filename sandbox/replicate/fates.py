@@ -1,0 +1,41 @@
+"""What the faults that strike a create make of the prediction: the error strings that Replicate is known to give."""
+
+import math
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sandbox.faults import Fault
+from sandbox.replicate.predictions import Fate
+
+FLAGGED: Final = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+_FATES: Final[Mapping[str, Fate]] = {
+    "empty_output": Fate(empty=True),
+    "interrupted": Fate("failed", "Prediction interrupted; please retry (code: PA)", billed=False, portion=0.5),
+    "infra_error": Fate("failed", "Director: unexpected error handling prediction (E9828)", billed=False, portion=0.5),
+    "out_of_memory": Fate(
+        "failed", "The model ran out of memory. Please try a smaller input. (E1001)", billed=False, portion=0.5
+    ),
+    "stuck": Fate(portion=math.inf),
+    "abort": Fate("aborted", billed=False),
+}
+
+
+def fate_of(faults: Sequence[Fault], refused_category: str | None) -> Fate:
+    """The fate of a prediction that these faults strike, or whose prompt is refused for a policy category."""
+    for fault in faults:
+        if fault.name in _FATES:
+            return _FATES[fault.name]
+        if fault.name == "input_policy":
+            return _flagged(at_input=True)
+        if fault.name == "output_policy":
+            return _flagged(at_input=False)
+        if fault.name == "model_error":
+            return Fate("failed", fault.text("message", "RuntimeError: sandbox model error"), billed=False)
+    return _flagged(at_input=True) if refused_category else Fate()
+
+
+def _flagged(*, at_input: bool) -> Fate:
+    # The real strings end in an opaque reference of a few letters.
+    error = f"{FLAGGED} ({secrets.token_urlsafe(6)})"
+    return Fate("failed", error, billed=not at_input, portion=0.0 if at_input else 1.0)
