@@ -38,7 +38,18 @@ def configure_logging(level: str, service: str) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     # Their debug lines hold URLs and headers; their info lines tell every request.
-    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "replicate", "aiohttp", "asyncio", "urllib3", "miniopy_async"):
+    for noisy in (
+        "httpx",
+        "httpx2",
+        "httpcore",
+        "httpcore2",
+        "openai",
+        "replicate",
+        "aiohttp",
+        "asyncio",
+        "urllib3",
+        "miniopy_async",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.contextvars.bind_contextvars(service=service)
 

@@ -31,7 +31,9 @@ async def ensure_search_attributes(client: Client, keywords: tuple[str, ...]) ->
 
     Without them every workflow task that sets one is refused, and the run stands still without failing.
     """
-    known = await client.operator_service.list_search_attributes(ListSearchAttributesRequest(namespace=client.namespace))
+    known = await client.operator_service.list_search_attributes(
+        ListSearchAttributesRequest(namespace=client.namespace)
+    )
     missing = [name for name in keywords if name not in known.custom_attributes]
     if not missing:
         return

@@ -8,15 +8,18 @@ and then only when the time in which the first POST could still arrive is over.
 import asyncio
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from decimal import Decimal
 
 import structlog
 
-from activities.cancellation import to_its_end
+from activities.cancellation import Wish, to_its_end
 from activities.failures import PurchaseEnded
-from activities.keeping import Keeper
+from activities.keeping import Keeper, record_submitted
+from activities.patience import until_written
 from contracts.statuses import Billed, SpendState
-from db import events, ledger
+from db import ledger
 from db.engine import Database
 from db.models import Spend, now
 from errors import (
@@ -27,6 +30,7 @@ from errors import (
     ProviderError,
     ProviderUnavailable,
     ProviderUnreachable,
+    StorageError,
 )
 from providers.base import FinishedPicture, ImageProvider, JobReport, Purchase
 
@@ -42,6 +46,9 @@ class BuyingRules:
     # Providers may need a moment until a job shows up in their list.
     list_lag_s: float = 5.0
     look_up_every_s: float = 1.0
+    # How long after the deadline a lost purchase is still looked for, at a provider that does not answer.
+    ask_on_s: float = 60.0
+    shortest_pause_s: float = 0.5
     connect_attempts: int = 5
     sends: int = 3  # how often a purchase may go out whose answers are lost
 
@@ -57,7 +64,7 @@ class Buyer:
         self._keeper = keeper
         self._rules = rules
 
-    async def submitted(self, spend: Spend, purchase: Purchase) -> Spend:
+    async def submitted(self, spend: Spend, purchase: Purchase, wish: Wish) -> Spend:
         """The spend, bought. Raises PurchaseEnded with the provider's refusal, after the ledger has it."""
         if spend.state is SpendState.sent:
             spend = await self.found_again(spend)
@@ -65,7 +72,7 @@ class Buyer:
         while spend.state is SpendState.held:
             await self._stop_when_late(spend)
             try:
-                spend = await self._send(spend, purchase)
+                spend = await self._send(spend, purchase, wish)
             except ProviderUnreachable as error:
                 failures += 1
                 spend = await self._wait_or_give_up(spend, error, failures, delay_s=0.5 * 2**failures)
@@ -76,16 +83,69 @@ class Buyer:
                 spend = await self.found_again(await self._reread(spend))
         return spend
 
-    async def _send(self, spend: Spend, purchase: Purchase) -> Spend:
+    async def found_again(self, spend: Spend) -> Spend:
+        """sent -> submitted when the provider knows the purchase, -> held when it provably does not.
+
+        Raises OutcomeUnknown, after the ledger has it, when nobody can say.
+        """
         provider = self._providers[spend.provider]
-        if not provider.synchronous:
-            # Milliseconds long: cutting it in two would lose the id of a job that we pay for.
-            return await to_its_end(lambda: self._post_and_record(provider, spend, purchase))
-        answer = await self._post(provider, spend, purchase)
-        return await to_its_end(lambda: self._record(spend, answer))
+        asked_until = max(spend.deadline_at, spend.lease_until) + timedelta(seconds=self._rules.ask_on_s)
+        look_up = 0
+        while look_up == 0 or now() < asked_until:
+            look_up += 1
+            async with self._database.transaction() as session:
+                window_is_over = await ledger.window_is_over(session, spend)
+            try:
+                found = await provider.find_lost(spend.token, spend.sent_at or spend.created_at)
+            except (ProviderUnavailable, ProviderUnreachable, ProviderBusy):
+                found = None  # it cannot say now; it will
+            if found and found.report:
+                log.info("purchase.adopted", spend=str(spend.id), provider=spend.provider, look_up=look_up)
+                return await self._submitted_as(spend, found.report.job_id)
+            if found and not found.conclusive:
+                break
+            if found and window_is_over:
+                async with self._database.transaction() as session:
+                    return await ledger.mark_unsent(session, spend)
+            await asyncio.sleep(min(self._rules.look_up_every_s * look_up, 10) * random.uniform(0.8, 1.2))
+        async with self._database.transaction() as session:
+            await ledger.mark_unknown(session, spend)
+        raise OutcomeUnknown
+
+    async def end_without_picture(
+        self, spend: Spend, failure: ProviderError, *, code: str | None = None, cost_usd: Decimal | None = None
+    ) -> None:
+        """Give the hold back, or settle when the provider charges for the failure.
+
+        `code` says why, if not `failure`; `cost_usd` is what the provider said, if it did, else all that was held.
+        """
+        code = code or failure.code
+        cost = next(known for known in (cost_usd, spend.cost_usd, spend.hold_usd) if known is not None)
+
+        async def write() -> None:
+            async with self._database.transaction() as session:
+                if failure.billed == "no":
+                    await ledger.release(session, spend, error_code=code)
+                else:
+                    billed = Billed(failure.billed)
+                    await ledger.settle(session, spend, cost_usd=cost, billed=billed, error_code=code)
+
+        await until_written(write)
+
+    async def _send(self, spend: Spend, purchase: Purchase, wish: Wish) -> Spend:
+        provider = self._providers[spend.provider]
+        left_s = max(5, int((spend.deadline_at - now()).total_seconds()))
+        fresh = replace(purchase, deadline_s=left_s)
+        # Cutting a purchase in two would lose what we pay for. A synchronous one lasts minutes: there the client may, and
+        # a worker that stops must not, give it up.
+        cut_by = wish if provider.synchronous else None
+        return await to_its_end(lambda: self._post_and_record(provider, spend, fresh), cut_by=cut_by)
 
     async def _post_and_record(self, provider: ImageProvider, spend: Spend, purchase: Purchase) -> Spend:
-        return await self._record(spend, await self._post(provider, spend, purchase))
+        answer = await self._post(provider, spend, purchase)
+        if isinstance(answer, FinishedPicture):
+            return await self._keeper.keep_raw(spend, answer)
+        return await self._submitted_as(spend, answer.job_id)
 
     async def _post(self, provider: ImageProvider, spend: Spend, purchase: Purchase) -> JobReport | FinishedPicture:
         clock = asyncio.get_running_loop().time
@@ -99,59 +159,23 @@ class Buyer:
             return await provider.submit(purchase)
         except OutcomeUnknown:
             raise
-        except (ProviderUnreachable, ProviderBusy):
-            async with self._database.transaction() as session:
-                await ledger.mark_unsent(session, spend, left_us=False)
+        except (ProviderUnreachable, ProviderBusy, StorageError):
+            await until_written(lambda: self._take_back(spend))
             raise
         except ProviderError as refusal:
             await self.end_without_picture(spend, refusal)
             raise PurchaseEnded(refusal) from refusal
 
-    async def _record(self, spend: Spend, answer: JobReport | FinishedPicture) -> Spend:
-        if isinstance(answer, FinishedPicture):
-            raw = await self._keeper.keep_raw(spend, answer)
-            return await self._mark_submitted(spend, raw_asset_id=raw)
-        return await self._mark_submitted(spend, job_id=answer.job_id)
-
-    async def _mark_submitted(self, spend: Spend, **known: object) -> Spend:
-        data = {"step": spend.step, "provider": spend.provider, "model": spend.model, "purchase": spend.purchase}
+    async def _take_back(self, spend: Spend) -> None:
         async with self._database.transaction() as session:
-            moved = await ledger.mark_submitted(session, spend, **known)  # type: ignore[arg-type] # job_id or raw_asset_id
-            stage = f"{spend.step}: waiting for {spend.provider}"
-            await events.append(session, spend.generation_id, "picture.submitted", data, stage=stage)
-        return moved
+            await ledger.mark_unsent(session, spend, left_us=False)
 
-    async def end_without_picture(self, spend: Spend, failure: ProviderError, *, code: str | None = None) -> None:
-        """Give the hold back, or settle it when the provider charges for the failure; `code` says why, if not `failure`."""
-        code = code or failure.code
-        async with self._database.transaction() as session:
-            if failure.billed == "no":
-                await ledger.release(session, spend, error_code=code)
-            else:
-                billed = Billed(failure.billed)
-                await ledger.settle(session, spend, cost_usd=spend.hold_usd, billed=billed, error_code=code)
+    async def _submitted_as(self, spend: Spend, job_id: str) -> Spend:
+        async def write() -> Spend:
+            async with self._database.transaction() as session:
+                return await record_submitted(session, spend, job_id=job_id)
 
-    async def found_again(self, spend: Spend) -> Spend:
-        """sent -> submitted when the provider knows the purchase, -> held when it provably does not."""
-        provider = self._providers[spend.provider]
-        for look_up in range(1, 1000):
-            asked_at = now()
-            try:
-                found = await provider.find_lost(spend.token, spend.sent_at or spend.created_at)
-            except (ProviderUnavailable, ProviderUnreachable, ProviderBusy):
-                found = None  # it cannot say now; it will
-            if found and found.report:
-                log.info("purchase.adopted", spend=str(spend.id), provider=spend.provider, look_up=look_up)
-                return await self._mark_submitted(spend, job_id=found.report.job_id)
-            if found and not found.conclusive:
-                break
-            if found and asked_at > spend.lease_until:
-                async with self._database.transaction() as session:
-                    return await ledger.mark_unsent(session, spend)
-            await asyncio.sleep(min(self._rules.look_up_every_s * look_up, 10) * random.uniform(0.8, 1.2))
-        async with self._database.transaction() as session:
-            await ledger.mark_unknown(session, spend)
-        raise OutcomeUnknown
+        return await until_written(write)
 
     async def _reread(self, spend: Spend) -> Spend:
         async with self._database.transaction() as session:
@@ -173,5 +197,5 @@ class Buyer:
             await self.end_without_picture(spend, error)
             raise PurchaseEnded(error) from error
         log.info("purchase.later", provider=spend.provider, code=error.code, delay_s=round(delay_s, 1))
-        await asyncio.sleep(delay_s * random.uniform(1.0, 1.2))
+        await asyncio.sleep(max(delay_s, self._rules.shortest_pause_s) * random.uniform(1.0, 1.2))
         return await self._reread(spend)

@@ -15,44 +15,61 @@ from errors import DatabaseUnavailable, GenerationCanceled
 
 Result = TypeVar("Result")
 
+# After the database was away when the wish was to be read.
+LOOK_AGAIN_S = 1.0
+
+
+class Wish:
+    """Whether the client wants this generation to stop."""
+
+    def __init__(self) -> None:
+        self.is_there = False
+
 
 @asynccontextmanager
-async def stopping_when_canceled(database: Database, listener: Listener, generation_id: UUID) -> AsyncIterator[None]:
+async def stopping_when_canceled(database: Database, listener: Listener, generation_id: UUID) -> AsyncIterator[Wish]:
     """Interrupt the block when the client asks to stop this generation. Raises GenerationCanceled.
 
     The wish is read from the row; the notification only says when to look. A wish that was there before is found by the
     claim, which reads the row after this block has begun to listen.
     """
     work = asyncio.current_task()
-    wanted = asyncio.Event()
+    wish = Wish()
 
     async def watch(woken: asyncio.Event) -> None:
-        while not wanted.is_set():
+        while not wish.is_there:
             await woken.wait()
             woken.clear()
-            with contextlib.suppress(DatabaseUnavailable):
+            try:
                 async with database.transaction() as session:
-                    if await lives.cancel_requested(session, generation_id):
-                        wanted.set()
+                    wish.is_there = await lives.cancel_requested(session, generation_id)
+            except DatabaseUnavailable:  # the wish must not be forgotten: look again
+                await asyncio.sleep(LOOK_AGAIN_S)
+                woken.set()
         if work is not None:
             work.cancel()
 
     with listener.subscribe(CHANNEL_CANCEL, str(generation_id)) as woken:
         watcher = asyncio.create_task(watch(woken))
         try:
-            yield
+            yield wish
         except asyncio.CancelledError:
-            if wanted.is_set():
+            if wish.is_there:
                 raise GenerationCanceled from None
             raise  # the worker stops, or Temporal canceled the activity: not ours to rename
         finally:
             watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            with contextlib.suppress(asyncio.CancelledError, Exception):
                 await watcher
+    if wish.is_there:  # the wish came in the moment in which the block ended
+        raise GenerationCanceled
 
 
-async def to_its_end(step: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
-    """Run a short step that must not be cut in two (a purchase and the writing down of its id); cancel afterwards."""
+async def to_its_end(step: Callable[[], Coroutine[Any, Any, Result]], *, cut_by: Wish | None = None) -> Result:
+    """Run a step that must not be cut in two (a purchase and the writing down of its id); cancel afterwards.
+
+    The client's own wish, `cut_by`, may cut it: then it is known who gave the picture up.
+    """
     task = asyncio.ensure_future(step())
     canceled: asyncio.CancelledError | None = None
     while not task.done():
@@ -60,6 +77,8 @@ async def to_its_end(step: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
             await asyncio.wait({task})
         except asyncio.CancelledError as error:
             canceled = error
+            if cut_by is not None and cut_by.is_there:
+                task.cancel()
     if canceled is not None:
         with contextlib.suppress(Exception, asyncio.CancelledError):
             task.result()  # looked at, so that asyncio does not complain; the ledger has what matters

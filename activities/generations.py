@@ -75,7 +75,7 @@ class GenerationActivities:
             )
             for planned in planned_pictures(request)
         )
-        return Opened(steps=steps, reference=reference, owns_reference=generation.input_asset_id is not None)
+        return Opened(steps=steps, reference=reference)
 
     async def _reference(self, session: AsyncSession, generation: Generation) -> AssetRef | None:
         request = parse_request(generation.request)

@@ -4,27 +4,38 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from uuid import UUID
 
 import structlog
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.patience import until_written
 from contracts.pictures import PictureMade, PictureOrder
 from contracts.statuses import AssetRole, AssetState
 from db import assets, events, ledger
 from db.engine import Database
-from db.models import Asset, Spend
-from errors import DatabaseUnavailable, ObjectMissing, OutputCorrupt, ProviderError, ProviderUnavailable, StorageError
+from db.models import Asset, Spend, now
+from errors import (
+    LeaseLost,
+    ObjectMissing,
+    OutputCorrupt,
+    OutputExpired,
+    ProviderError,
+    ProviderUnavailable,
+    StorageError,
+)
 from imaging.fit import FittedPicture, fit
-from providers.base import FinishedPicture, ImageProvider, JobReport
+from providers.base import FinishedPicture, ImageProvider, JobReport, RemoteFile
 from storage.base import NewObject, ObjectStorage, object_key
 
 log = structlog.get_logger(__name__)
 
 # The largest picture of the catalog, 3840x2160 PNG with noise, has about 25 MB.
 LARGEST_PICTURE_BYTES = 40_000_000
-# How long the only copy of a paid picture is held in memory for a store that is away. Seconds between tries.
-RAW_RETRY_DELAYS_S = (0.5, 1, 2, 5, 10, 20, 30, 30, 30, 30, 30, 30, 30)
+# Replicate deletes outputs after an hour. Before that, "not there" means not there yet, or not there for us.
+OUTPUTS_KEPT = timedelta(minutes=55)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +43,7 @@ class KeepingRules:
     """`at_once`: pictures in memory at the same time, so that memory stays bounded however many jobs wait."""
 
     at_once: int = 8
-    downloads: int = 4  # tries to download a picture that is paid already
+    downloads: int = 3  # of a picture that arrived broken
 
 
 class Keeper:
@@ -55,37 +66,40 @@ class Keeper:
         self, order: PictureOrder, spend: Spend, report: JobReport | None, size: tuple[int, int] | None, price: Decimal
     ) -> PictureMade:
         """Fetch the finished picture, store it and settle. OutputExpired/OutputCorrupt: paid, but there is no picture."""
-        async with self._room:
-            picture = await self._fetched(spend, report, size)
-            asset = await self._store(_asset(spend, picture, AssetRole.picture), picture.body)
-        cost = report.cost_usd if report and report.cost_usd is not None else price
+        asset = await self._moved(spend, report, size)
+        known = spend.cost_usd if report is None else report.cost_usd
         made = PictureMade(
             step=order.step,
             asset=assets.reference(asset),
             provider=spend.provider,
             model=spend.model,
-            cost_usd=cost,
+            cost_usd=price if known is None else known,
         )
-        await self._settle(spend, made)
-        if spend.raw_asset_id:
-            await self.remove(spend.raw_asset_id)
+        try:
+            await self._settle(spend, made, order.overall(1.0))
+        except LeaseLost:
+            await self._remove_if_taken_back(asset)
+            raise
         return made
 
-    async def keep_raw(self, spend: Spend, answer: FinishedPicture) -> UUID:
-        """Write a synchronous provider's answer to the store before anything else is done with it."""
+    async def keep_raw(self, spend: Spend, answer: FinishedPicture) -> Spend:
+        """Write a synchronous provider's answer to the store before anything else is done with it: it is the only copy."""
         sha256 = hashlib.sha256(answer.body).hexdigest()
         picture = FittedPicture(body=answer.body, content_type=answer.content_type, width=0, height=0, sha256=sha256)
         row = _asset(spend, picture, AssetRole.raw)
-        for delay_s in RAW_RETRY_DELAYS_S:
-            try:
-                stored = await self._store(row, answer.body)
-                async with self._database.transaction() as session:
-                    await assets.mark(session, stored.id, AssetState.stored)
-                return stored.id
-            except (StorageError, DatabaseUnavailable) as error:
-                log.warning("picture.raw_not_stored_yet", error=error.code, delay_s=delay_s)
-                await asyncio.sleep(delay_s)
-        return (await self._store(row, answer.body)).id
+
+        async def write() -> Spend:
+            stored = await self._store(row, answer.body)
+            async with self._database.transaction() as session:
+                await assets.mark(session, stored.id, AssetState.stored)
+                return await record_submitted(session, spend, raw_asset_id=stored.id, cost_usd=answer.cost_usd)
+
+        return await until_written(write)
+
+    async def tidy(self, spend: Spend) -> None:
+        """Remove the raw answer of a purchase that has ended; harmless when there is none."""
+        if spend.raw_asset_id is not None:
+            await self.remove(spend.raw_asset_id)
 
     async def remove(self, asset_id: UUID) -> bool:
         """Delete an asset's object, verify that it is gone, then say so on its row. False when it was not there."""
@@ -110,29 +124,45 @@ class Keeper:
             return False
         return True
 
-    async def _fetched(self, spend: Spend, report: JobReport | None, size: tuple[int, int] | None) -> FittedPicture:
-        for attempt in range(1, self._rules.downloads + 1):
+    async def _moved(self, spend: Spend, report: JobReport | None, size: tuple[int, int] | None) -> Asset:
+        downloads = 1 if report is None else self._rules.downloads  # our own store does not cut pictures
+        for download in range(1, downloads + 1):
             try:
-                data = await self._bytes(spend, report)
-                return await asyncio.to_thread(fit, data, size)
-            except (OutputCorrupt, ProviderUnavailable) as error:  # the file may have been cut on its way
-                if attempt == self._rules.downloads:
+                async with self._room:
+                    picture = await asyncio.to_thread(fit, await self._bytes(spend, report), size)
+                    return await self._store(_asset(spend, picture, AssetRole.picture), picture.body)
+            except OutputCorrupt:  # the file may have been cut on its way
+                if download == downloads:
                     raise
-                log.info("picture.fetch_again", provider=spend.provider, code=error.code, attempt=attempt)
-                await asyncio.sleep(0.3 * 2**attempt)
+                log.info("picture.fetch_again", provider=spend.provider, download=download)
+                await asyncio.sleep(0.3 * 2**download)
         raise AssertionError
+
+    async def _remove_if_taken_back(self, asset: Asset) -> None:
+        """An undo that came between our put and our settling found no object: then ours is the one that is left."""
+        async with self._database.transaction() as session:
+            row = await session.get(Asset, asset.id)
+        if row is not None and row.state is AssetState.deleted:
+            await self._storage.delete(asset.key)
 
     async def _bytes(self, spend: Spend, report: JobReport | None) -> bytes:
         if report is not None:
             if not report.outputs:
                 raise ProviderError("the provider says that it succeeded, but gave no picture", billed="yes")
-            provider = self._providers[spend.provider]
-            return await provider.fetch_output(report.outputs[0], max_bytes=LARGEST_PICTURE_BYTES)
+            return await self._downloaded(spend, report.outputs[0])
         async with self._database.transaction() as session:
             raw = await session.get(Asset, spend.raw_asset_id)
         if raw is None:
             raise StorageError("the provider's answer is not in the store")
         return b"".join([chunk async for chunk in await self._storage.get(raw.key)])
+
+    async def _downloaded(self, spend: Spend, output: RemoteFile) -> bytes:
+        try:
+            return await self._providers[spend.provider].fetch_output(output, max_bytes=LARGEST_PICTURE_BYTES)
+        except OutputExpired:
+            if spend.submitted_at is not None and now() - spend.submitted_at < OUTPUTS_KEPT:
+                raise ProviderUnavailable from None  # to be tried again, and by no means to be bought again
+            raise
 
     async def _store(self, row: Asset, body: bytes) -> Asset:
         async with self._database.transaction() as session:
@@ -143,14 +173,31 @@ class Keeper:
         await self._storage.put(new, _one_chunk(body), len(body))
         return asset
 
-    async def _settle(self, spend: Spend, made: PictureMade) -> None:
+    async def _settle(self, spend: Spend, made: PictureMade, progress: float) -> None:
         data = {"step": made.step, "asset_id": str(made.asset.asset_id), "cost_usd": str(made.cost_usd)}
         data |= {"provider": made.provider, "model": made.model}
+        stage = f"{made.step}: stored"
         async with self._database.transaction() as session:
             await ledger.settle(session, spend, cost_usd=made.cost_usd, asset_id=made.asset.asset_id)
-            await assets.mark(session, made.asset.asset_id, AssetState.stored)
-            stage = f"{made.step}: stored"
-            await events.append(session, spend.generation_id, "picture.stored", data, stage=stage)
+            if not await assets.mark(session, made.asset.asset_id, AssetState.stored):
+                raise LeaseLost
+            await events.append(session, spend.generation_id, "picture.stored", data, stage=stage, progress=progress)
+
+
+async def record_submitted(
+    session: AsyncSession,
+    spend: Spend,
+    *,
+    job_id: str | None = None,
+    raw_asset_id: UUID | None = None,
+    cost_usd: Decimal | None = None,
+) -> Spend:
+    """sent -> submitted, and the event that tells of it."""
+    data = {"step": spend.step, "provider": spend.provider, "model": spend.model, "purchase": spend.purchase}
+    moved = await ledger.mark_submitted(session, spend, job_id=job_id, raw_asset_id=raw_asset_id, cost_usd=cost_usd)
+    stage = f"{spend.step}: waiting for {spend.provider}"
+    await events.append(session, spend.generation_id, "picture.submitted", data, stage=stage)
+    return moved
 
 
 def _asset(spend: Spend, picture: FittedPicture, role: AssetRole) -> Asset:

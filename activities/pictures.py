@@ -7,7 +7,7 @@ from decimal import Decimal
 from temporalio import activity
 
 from activities.buying import Buyer
-from activities.cancellation import stopping_when_canceled
+from activities.cancellation import Wish, stopping_when_canceled
 from activities.failures import PurchaseEnded, told_to_temporal
 from activities.heartbeat import beating
 from activities.keeping import Keeper
@@ -20,10 +20,10 @@ from contracts.statuses import AssetState, SpendState
 from db import assets, ledger, lives
 from db.engine import Database
 from db.listener import Listener
-from db.models import Asset, Spend, now
+from db.models import Asset, Spend
 from errors import GenerationCanceled, OutcomeUnknown, ProviderError, error_class
 from prompts.library import PromptLibrary
-from providers.base import JobReport, Purchase, ReferenceImage
+from providers.base import Purchase, ReferenceImage
 from providers.catalog import Catalog
 from storage.base import ObjectStorage
 
@@ -67,19 +67,19 @@ class PictureActivities:
         generation_id = str(order.generation_id)
         words = {"step": order.step, "purchase": order.purchase}
         with named(order.generation_id, **words), told_to_temporal(), self._metrics.counted(order):
-            async with beating(), stopping_when_canceled(self._database, self._listener, order.generation_id):
+            async with beating(), stopping_when_canceled(self._database, self._listener, order.generation_id) as wish:
                 # Listening begins before the claim, so that no word from the provider is missed.
                 with self._listener.subscribe(CHANNEL_WAKE, generation_id) as woken:
-                    return await self._make(order, woken)
+                    return await self._make(order, woken, wish)
 
-    async def _make(self, order: PictureOrder, woken: asyncio.Event) -> PictureMade:
+    async def _make(self, order: PictureOrder, woken: asyncio.Event, wish: Wish) -> PictureMade:
         spend, spec = await self._claimed(order)
-        if spend.state is SpendState.settled or spend.state is SpendState.released:
+        if spend.state in ledger.ENDED:
             return await self._as_it_ended(order, spend)
         if spend.state is SpendState.unknown:
             raise OutcomeUnknown
         if spend.state is not SpendState.submitted:
-            spend = await self._buyer.submitted(spend, self._purchase(order, spend, spec))
+            spend = await self._buyer.submitted(spend, self._purchase(order, spend, spec), wish)
         return await self._collected(order, spend, spec, woken)
 
     async def _claimed(self, order: PictureOrder) -> tuple[Spend, PictureSpec]:
@@ -91,24 +91,25 @@ class PictureActivities:
     async def _collected(
         self, order: PictureOrder, spend: Spend, spec: PictureSpec, woken: asyncio.Event
     ) -> PictureMade:
+        report = None
         try:
-            report = await self._finished(spend, woken)
-            return await self._keeper.kept(order, spend, report, spec.planned.size, self._price(order, spec))
+            if spend.raw_asset_id is None:
+                report = await self._waiter.finished(spend, woken, order.overall)
+                if report.state != "succeeded":
+                    raise failure_of(report)
+            made = await self._keeper.kept(order, spend, report, spec.planned.size, self._price(order, spec))
         except ProviderError as failure:
-            if not failure.retryable:  # a file that cannot be downloaded now can be in the next attempt
-                await self._buyer.end_without_picture(spend, failure)
-                raise PurchaseEnded(failure) from failure
-            raise
-
-    async def _finished(self, spend: Spend, woken: asyncio.Event) -> JobReport | None:
-        if spend.raw_asset_id is not None:
-            return None
-        report = await self._waiter.finished(spend, woken)
-        if report.state != "succeeded":
-            raise failure_of(report)
-        return report
+            if failure.retryable:  # a file that cannot be downloaded now can be in the next attempt
+                raise
+            cost = report.cost_usd if report else None
+            await self._buyer.end_without_picture(spend, failure, cost_usd=cost)
+            await self._keeper.tidy(spend)
+            raise PurchaseEnded(failure) from failure
+        await self._keeper.tidy(spend)
+        return made
 
     async def _as_it_ended(self, order: PictureOrder, spend: Spend) -> PictureMade:
+        await self._keeper.tidy(spend)
         if spend.asset_id is None:
             raise PurchaseEnded(error_class(spend.error_code or "")())
         async with self._database.transaction() as session:
@@ -120,7 +121,7 @@ class PictureActivities:
             asset=assets.reference(asset),
             provider=spend.provider,
             model=spend.model,
-            cost_usd=spend.cost_usd or spend.hold_usd,
+            cost_usd=spend.hold_usd if spend.cost_usd is None else spend.cost_usd,
         )
 
     def _price(self, order: PictureOrder, spec: PictureSpec) -> Decimal:
@@ -138,7 +139,7 @@ class PictureActivities:
             size=spec.planned.size,
             shape=spec.planned.shape,
             references=(self._reference(order),) if order.reference else (),
-            deadline_s=max(5, int((spend.deadline_at - now()).total_seconds())),
+            deadline_s=order.deadline_s,
             webhook_url=hook,
         )
 

@@ -46,34 +46,39 @@ class UndoActivities:
             async with beating():
                 async with self._database.transaction() as session:
                     spends = await ledger.take_over(session, order.generation_id, order.step)
-                canceled, remaining = await self._end_all(spends)
+                canceled, remaining, away = await self._end_all(spends)
                 deleted = await self._delete_all(order)
+                if away:  # everything else is undone; the next attempt finds only this left to do
+                    raise away
         return UndoReport(step=order.step, deleted_assets=deleted, canceled_jobs=canceled, remaining=remaining)
 
-    async def _end_all(self, spends: Sequence[Spend]) -> tuple[int, tuple[str, ...]]:
-        canceled, remaining = 0, []
+    async def _end_all(self, spends: Sequence[Spend]) -> tuple[int, tuple[str, ...], ProviderError | None]:
+        canceled, remaining, away = 0, [], None
         for spend in spends:
             try:
                 canceled += await self._end(spend)
             except OutcomeUnknown:
                 remaining.append(f"purchase {spend.id} at {spend.provider}: it is not known whether it was made")
-        return canceled, tuple(remaining)
+            except ProviderError as error:
+                away = error
+        return canceled, tuple(remaining), away
 
     async def _end(self, spend: Spend) -> int:
         """1 when a job was canceled at the provider, 0 when there was none."""
+        reason = GenerationCanceled.code
         if spend.state is SpendState.unknown:
             raise OutcomeUnknown
         if spend.state is SpendState.sent:
             spend = await self._buyer.found_again(spend)
         if spend.state is SpendState.held:
-            await self._buyer.end_without_picture(spend, ProviderError(billed="no"), code=GenerationCanceled.code)
+            await self._buyer.end_without_picture(spend, ProviderError(billed="no"), code=reason)
             return 0
         if spend.provider_job_id is None:  # a synchronous answer, paid and stored raw
-            await self._buyer.end_without_picture(spend, ProviderError(billed="yes"), code=GenerationCanceled.code)
+            await self._buyer.end_without_picture(spend, ProviderError(billed="yes"), code=reason)
             return 0
         report = await self._waiter.stopped(spend)
         failure = report.failure or (ProviderError(billed="yes") if report.state == "succeeded" else JobCanceled())
-        await self._buyer.end_without_picture(spend, failure, code=GenerationCanceled.code)
+        await self._buyer.end_without_picture(spend, failure, code=reason, cost_usd=report.cost_usd)
         log.info("picture.job_stopped", provider=spend.provider, ended_as=report.state, billed=failure.billed)
         return int(report.state == "canceled")
 

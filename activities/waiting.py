@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -43,23 +43,28 @@ class Waiter:
         self._rules = rules
         self._waiting = 0
 
-    async def finished(self, spend: Spend, woken: asyncio.Event) -> JobReport:
-        """The job's final report. Raises DeadlineExceeded after the job was canceled at the provider."""
+    async def finished(self, spend: Spend, woken: asyncio.Event, overall: Callable[[float], float]) -> JobReport:
+        """The job's final report. Raises DeadlineExceeded after the job was canceled at the provider.
+
+        `woken` is set when the provider sent word; `overall` turns the picture's progress into the generation's.
+        """
         job_id = spend.provider_job_id or ""
         shown = 0.0
         with self._counted():
             for attempt in range(1_000_000):
+                woken.clear()  # before the poll: word that comes during it is about something newer
                 report = await self._ask(spend, job_id, attempt)
                 if report and report.is_final:
                     return report
                 if report and (report.progress or 0) >= shown + 0.1:
-                    shown = await self._show(spend, report.progress or 0)
+                    shown = await self._show(spend, report.progress or 0, overall)
                 left_s = (spend.deadline_at - now()).total_seconds()
                 if left_s <= 0:
                     return await self._stop(spend, job_id)
-                woken.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(woken.wait(), min(self._delay_s(attempt), left_s))
+                    # Not wait_for: in Python 3.11 it swallows a cancellation that meets the end of what it waits for.
+                    async with asyncio.timeout(min(self._delay_s(attempt), left_s)):
+                        await woken.wait()
         raise AssertionError  # the deadline ends the loop long before
 
     async def stopped(self, spend: Spend) -> JobReport:
@@ -75,7 +80,10 @@ class Waiter:
 
     async def _stop(self, spend: Spend, job_id: str) -> JobReport:
         log.warning("picture.deadline", provider=spend.provider, job_id=job_id)
-        report = await self.stopped(spend)
+        try:
+            report = await self.stopped(spend)
+        except TRANSIENT:  # its own deadline at the provider ends it; whether it is charged for is not known
+            raise DeadlineExceeded(billed="unknown") from None
         if report.state == "succeeded":
             return report
         raise DeadlineExceeded(billed=report.failure.billed if report.failure else "unknown")
@@ -91,11 +99,13 @@ class Waiter:
         log.debug("picture.poll", job_id=job_id, attempt=attempt, status=report.state, progress=report.progress)
         return report
 
-    async def _show(self, spend: Spend, progress: float) -> float:
+    async def _show(self, spend: Spend, progress: float, overall: Callable[[float], float]) -> float:
         data = {"step": spend.step, "progress": round(progress, 2)}
         stage = f"{spend.step}: {progress:.0%} at {spend.provider}"
         async with self._database.transaction() as session:
-            await events.append(session, spend.generation_id, "picture.progress", data, stage=stage)
+            await events.append(
+                session, spend.generation_id, "picture.progress", data, stage=stage, progress=overall(progress)
+            )
         return progress
 
     def _delay_s(self, attempt: int) -> float:

@@ -40,7 +40,10 @@ class AssetRef(Frozen):
 
 
 class PictureOrder(Frozen):
-    """Make this step's picture with this model; `purchase` counts the purchases of the step from 0."""
+    """Make this step's picture with this model; `purchase` counts the purchases of the step from 0.
+
+    It is picture number `part` (from 0) of `parts` that the generation is to have.
+    """
 
     generation_id: UUID
     tenant_id: UUID
@@ -50,6 +53,12 @@ class PictureOrder(Frozen):
     reference: AssetRef | None
     deadline_s: int
     possible_duplicate: bool = False
+    part: int = 0
+    parts: int = 1
+
+    def overall(self, done: float) -> float:
+        """How far the generation is (0..1) when this picture is `done` (0..1)."""
+        return round((self.part + done) / self.parts, 3)
 
 
 class PictureMade(Frozen):
@@ -92,7 +101,6 @@ class Opened(Frozen):
 
     steps: tuple[StepPlan, ...]
     reference: AssetRef | None = None
-    owns_reference: bool = False
     canceled: bool = False
 
     def step(self, step: Step) -> StepPlan:

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.pictures import AssetRef
 from contracts.statuses import AssetRole, AssetState, Step
 from db.models import Asset, now
+from errors import LeaseLost
 
 COMES_FROM: dict[AssetState, tuple[AssetState, ...]] = {
     AssetState.stored: (AssetState.pending, AssetState.stored),
@@ -21,12 +22,19 @@ COMES_FROM: dict[AssetState, tuple[AssetState, ...]] = {
 
 
 async def announce(session: AsyncSession, asset: Asset) -> Asset:
-    """Make the row of an object that is about to be written; the same key gives the same row, so retries are harmless."""
+    """Make the row of an object that is about to be written; the same key gives the same row, so retries are harmless.
+
+    Raises LeaseLost when the object was taken back meanwhile.
+    """
     statement = insert(Asset).values(asset.model_dump())
-    made = statement.on_conflict_do_update(index_elements=["key"], set_={"key": statement.excluded.key}).returning(
-        Asset
-    )
-    row: Asset = (await session.exec(made)).scalar_one()
+    made = statement.on_conflict_do_update(
+        index_elements=["key"],
+        set_={"key": statement.excluded.key},
+        where=col(Asset.state).in_([AssetState.pending, AssetState.stored]),
+    ).returning(Asset)
+    row: Asset | None = (await session.exec(made)).scalar_one_or_none()
+    if row is None:
+        raise LeaseLost
     return row
 
 

@@ -17,7 +17,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, update
+from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -27,8 +27,6 @@ from contracts.statuses import Billed, SpendState, Step
 from db.models import Spend, now
 from errors import LeaseLost
 
-# How long a claim may take until the purchase is sent: reading rows and presigning URLs takes milliseconds.
-LEASE_S = 30
 FRESH = {"populate_existing": True}  # a row that the session has seen before is read anew from the statement's answer
 ENDED = (SpendState.settled, SpendState.released)
 COMES_FROM: dict[SpendState, tuple[SpendState, ...]] = {
@@ -57,8 +55,22 @@ async def claim(session: AsyncSession, order: PictureOrder, prompt: PromptUsed) 
     A purchase that has ended is returned as it is. One that is `sent` keeps its time limit, because until then the attempt
     that sent it may still be talking to the provider.
     """
-    moment = now()
-    fresh = Spend(
+    claimed = (
+        insert(Spend)
+        .values(_fresh(order, prompt).model_dump())
+        .on_conflict_do_update(
+            index_elements=["generation_id", "step", "purchase"],
+            set_={"lease": Spend.lease + 1},
+            where=col(Spend.state).not_in(ENDED),
+        )
+        .returning(Spend)
+    )
+    row: Spend | None = (await session.exec(claimed, execution_options=FRESH)).scalar_one_or_none()
+    return row if row is not None else await _of_purchase(session, order)
+
+
+def _fresh(order: PictureOrder, prompt: PromptUsed) -> Spend:
+    return Spend(
         tenant_id=order.tenant_id,
         generation_id=order.generation_id,
         step=order.step,
@@ -72,22 +84,9 @@ async def claim(session: AsyncSession, order: PictureOrder, prompt: PromptUsed) 
         prompt_hash=prompt.sha256,
         hold_usd=order.candidate.max_usd,
         possible_duplicate=order.possible_duplicate,
-        lease_until=moment + timedelta(seconds=LEASE_S),
-        deadline_at=moment + timedelta(seconds=order.deadline_s),
+        lease_until=now(),
+        deadline_at=now() + timedelta(seconds=order.deadline_s),
     )
-    statement = insert(Spend).values(fresh.model_dump())
-    claimed = statement.on_conflict_do_update(
-        index_elements=["generation_id", "step", "purchase"],
-        set_={
-            "lease": Spend.lease + 1,
-            "lease_until": case(
-                (col(Spend.state) == SpendState.sent, col(Spend.lease_until)), else_=statement.excluded.lease_until
-            ),
-        },
-        where=col(Spend.state).not_in(ENDED),
-    ).returning(Spend)
-    row: Spend | None = (await session.exec(claimed, execution_options=FRESH)).scalar_one_or_none()
-    return row if row is not None else await _of_purchase(session, order)
 
 
 async def _of_purchase(session: AsyncSession, order: PictureOrder) -> Spend:
@@ -109,24 +108,38 @@ async def take_over(session: AsyncSession, generation_id: UUID, step: Step) -> S
 
 
 async def mark_sent(session: AsyncSession, spend: Spend, *, window_s: float) -> Spend:
-    """held -> sent, right before the POST, which may last at most `window_s` seconds."""
-    moment = now()
-    until = moment + timedelta(seconds=window_s)
-    return await _move(session, spend, SpendState.sent, sent_at=moment, lease_until=until, sends=Spend.sends + 1)
+    """held -> sent, right before the POST, which can arrive at the provider for at most `window_s` seconds.
+
+    The window is kept by PostgreSQL's clock: those of two workers may differ.
+    """
+    until = func.clock_timestamp() + timedelta(seconds=window_s)
+    return await _move(session, spend, SpendState.sent, sent_at=now(), lease_until=until, sends=Spend.sends + 1)
+
+
+async def window_is_over(session: AsyncSession, spend: Spend) -> bool:
+    """Whether the POST of whoever sent this purchase last can no longer arrive at the provider."""
+    query = select(func.clock_timestamp() > Spend.lease_until).where(Spend.id == spend.id)
+    return bool((await session.exec(query)).one())
 
 
 async def mark_unsent(session: AsyncSession, spend: Spend, *, left_us: bool = True) -> Spend:
     """sent -> held: the provider certainly did not take it; `left_us` says whether the request went out at all."""
-    lease_until = now() + timedelta(seconds=LEASE_S)
-    sends = Spend.sends if left_us else Spend.sends - 1
-    return await _move(session, spend, SpendState.held, lease_until=lease_until, sends=sends)
+    return await _move(session, spend, SpendState.held, sends=Spend.sends if left_us else Spend.sends - 1)
 
 
 async def mark_submitted(
-    session: AsyncSession, spend: Spend, *, job_id: str | None = None, raw_asset_id: UUID | None = None
+    session: AsyncSession,
+    spend: Spend,
+    *,
+    job_id: str | None = None,
+    raw_asset_id: UUID | None = None,
+    cost_usd: Decimal | None = None,
 ) -> Spend:
-    """sent -> submitted: bought; known by the provider's job id, or by the bytes that a synchronous provider gave."""
-    values = {"provider_job_id": job_id, "raw_asset_id": raw_asset_id, "submitted_at": now()}
+    """sent -> submitted: bought; known by the provider's job id, or by the bytes that a synchronous provider gave.
+
+    `cost_usd` is what a synchronous provider said it costs; a job's cost is known at its end.
+    """
+    values = {"provider_job_id": job_id, "raw_asset_id": raw_asset_id, "cost_usd": cost_usd, "submitted_at": now()}
     return await _move(session, spend, SpendState.submitted, **values)
 
 
@@ -139,7 +152,7 @@ async def settle(
     asset_id: UUID | None = None,
     error_code: str | None = None,
 ) -> Spend:
-    """submitted -> settled: paid, with or without a picture."""
+    """-> settled: paid, with or without a picture."""
     values = {"cost_usd": cost_usd, "billed": billed, "asset_id": asset_id, "error_code": error_code, "ended_at": now()}
     return await _move(session, spend, SpendState.settled, **values)
 
@@ -177,9 +190,16 @@ async def same_lease(session: AsyncSession, spend: Spend) -> Spend:
     return row
 
 
-async def by_token(session: AsyncSession, provider: str, token: str) -> Spend | None:
-    """The spend that a provider's webhook speaks of."""
-    return (await session.exec(select(Spend).where(Spend.provider == provider, Spend.token == token))).first()
+async def close_open(session: AsyncSession, generation_id: UUID) -> None:
+    """End what is still open when a generation ends: what may have been bought counts with all that was held for it."""
+    open_ = [col(Spend.generation_id) == generation_id, col(Spend.state).not_in(ENDED)]
+    never_sent = col(Spend.state) == SpendState.held
+    for condition, state, billed, cost in (
+        (never_sent, SpendState.released, Billed.no, Decimal(0)),
+        (~never_sent, SpendState.settled, Billed.unknown, Spend.hold_usd),
+    ):
+        values = {"state": state, "billed": billed, "cost_usd": cost, "ended_at": now()}
+        await session.exec(update(Spend).where(*open_, condition).values(lease=Spend.lease + 1, **values))
 
 
 async def cost_of(session: AsyncSession, generation_id: UUID) -> Decimal:

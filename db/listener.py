@@ -54,7 +54,7 @@ class Listener:
             try:
                 await self._listen_until_lost()
                 attempt = 0
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever it was: a process that no longer listens must not go on so
                 log.warning("listener.lost", error=type(error).__name__)
             await asyncio.sleep(RECONNECT_DELAYS_S[min(attempt, len(RECONNECT_DELAYS_S) - 1)])
             attempt += 1

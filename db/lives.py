@@ -31,9 +31,9 @@ async def cancel_requested(session: AsyncSession, generation_id: UUID) -> bool:
 
 
 async def read_live(session: AsyncSession, generation_id: UUID) -> Generation:
-    """The row of a generation that is to be worked on. Raises GenerationCanceled when the client asked to stop."""
+    """The row of a generation that is to be worked on. Raises GenerationCanceled when nobody wants it any more."""
     row = await read(session, generation_id)
-    if row.cancel_requested_at is not None:
+    if row.cancel_requested_at is not None or row.status.is_final:
         raise GenerationCanceled
     return row
 
@@ -57,6 +57,8 @@ async def close(session: AsyncSession, closing: Closing) -> Generation:
         return row
     row.status = Status(closing.outcome)
     row.finished_at = now()
+    if row.status is not Status.needs_review:  # there the hold stays until people decide
+        await ledger.close_open(session, row.id)
     row.cost_usd = await ledger.cost_of(session, row.id)
     row.result = _dump({"pictures": closing.pictures}) if closing.pictures else None
     row.error = closing.failure.model_dump(mode="json") if closing.failure else None

@@ -186,7 +186,6 @@ class Spend(Table, table=True):
     created_at: datetime = Field(default_factory=now)
     sent_at: datetime | None = None
     submitted_at: datetime | None = None
-    ready_at: datetime | None = None
     ended_at: datetime | None = None
 
 

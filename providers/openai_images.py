@@ -6,7 +6,7 @@ from hashlib import sha256
 import httpx
 from pydantic import SecretStr
 
-from errors import ProviderError
+from errors import DeadlineExceeded, OutcomeUnknown, ProviderError
 from providers.base import FinishedPicture, JobReport, LostJob, Purchase, ReferenceImage, RemoteFile
 from providers.catalog import Catalog
 from providers.http import HttpSettings, build_client
@@ -45,7 +45,16 @@ class OpenAIImagesProvider:
 
     async def submit(self, purchase: Purchase) -> FinishedPicture:
         """Buy a picture and wait for it, no longer than the purchase's deadline."""
-        timeout_s = min(self.submit_timeout_s, float(purchase.deadline_s))
+        deadline_s = float(purchase.deadline_s)
+        try:
+            return await self._bought(purchase, timeout_s=min(self.submit_timeout_s, deadline_s))
+        except OutcomeUnknown as error:
+            if deadline_s <= self.submit_timeout_s and error.facts.get("reason") == "TimeoutError":
+                # We hung up because the caller wants it no later: buying again could only end the same way.
+                raise DeadlineExceeded(billed="unknown") from None
+            raise
+
+    async def _bought(self, purchase: Purchase, *, timeout_s: float) -> FinishedPicture:
         async with one_purchase(self._client, timeout_s=timeout_s) as call:
             entry = self._catalog.entry(self.name, purchase.model)
             answer = await call.send(await _request(call, purchase, entry), max_bytes=_MAX_ANSWER_BYTES)

@@ -13,6 +13,7 @@ from errors import (
     ProviderRejectedInput,
     ProviderUnreachable,
     RequestError,
+    StorageError,
     UnknownModel,
 )
 from providers.answers import Answer, read_answer
@@ -72,13 +73,13 @@ async def one_purchase(client: httpx.AsyncClient, *, timeout_s: float) -> AsyncI
 
     Raises ProviderUnreachable when nothing can have been sent (a reference picture that could not be read or uploaded is
     such a case) and OutcomeUnknown when something may have been, whatever went wrong. What the catalog does not have is
-    a definite refusal, and so is a ProviderError, which passes through.
+    a definite refusal, and so is a ProviderError, which passes through, as a StorageError of our own does.
     """
     call = PurchaseCall(client, timeout_s)
     try:
         async with asyncio.timeout(timeout_s):
             yield call
-    except ProviderError:
+    except (ProviderError, StorageError):  # a reference that our own store cannot give now is no fault of the provider
         raise
     except UnknownModel as error:
         raise ModelGone(error.detail) from None

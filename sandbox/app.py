@@ -1,13 +1,13 @@
 """The sandbox's composition root."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from sandbox.admin import Office, admin_app
 from sandbox.charges import ChargeLedger
@@ -156,7 +156,7 @@ def create_app(options: Options) -> Starlette:
     )
 
 
-def _replicate_routes(parts: Parts, desk: Desk, dialect: ReplicateDialect) -> list[Route | Mount]:
+def _replicate_routes(parts: Parts, desk: Desk, dialect: ReplicateDialect) -> Sequence[BaseRoute]:
     api_url = f"{parts.options.public_url}/replicate"
     shelf = InputShelf(parts.references, parts.options.public_url)
     predictions = PredictionRoutes(
@@ -169,7 +169,7 @@ def _replicate_routes(parts: Parts, desk: Desk, dialect: ReplicateDialect) -> li
         renderer=parts.renderer,
     )
     files = FileRoutes(api_url, parts.files, parts.keys)
-    return [*replicate_routes(desk, dialect, predictions, files, CatalogRoutes(parts.models, parts.keys))]
+    return replicate_routes(desk, dialect, predictions, files, CatalogRoutes(parts.models, parts.keys))
 
 
 def _image_routes(parts: Parts) -> ImageRoutes:

@@ -7,7 +7,6 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-
 MAX_PART_BYTES: Final = 128 * 1024 * 1024
 """Above every provider's own limit, so that theirs are the ones that answer."""
 

@@ -1,12 +1,12 @@
 """Every request that a provider's address received, answered or not."""
 
-import os
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from sandbox.json_text import Json, decode, encode
+from sandbox.json_text import Json
+from sandbox.record_log import RecordLog
 
 # Headers that say how a client behaves. Credentials are never among them.
 KEPT_HEADERS: Final = frozenset(
@@ -31,17 +31,14 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._entries: deque[Json] = deque(maxlen=REMEMBERED)
         self.counts: Counter[tuple[str, str, int]] = Counter()
-        if path.exists():
-            with path.open("rb") as lines:
-                for line in lines:
-                    if line.endswith(b"\n"):
-                        self._remember(decode(line))
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._log = RecordLog(path)
+        self._log.subscribe("request", self._remember)
+        self._log.replay()
 
     def write(self, entry: Json) -> None:
         """Add one request: time, provider, operation, method, path, status and so on."""
         self._remember(entry)
-        os.write(self._file, encode(entry) + b"\n")
+        self._log.append("request", entry)
 
     def entries(self, wanted: Mapping[str, str], limit: int) -> list[Json]:
         """The newest `limit` entries whose fields equal those wanted, oldest first."""
@@ -51,11 +48,11 @@ class Journal:
         """Forget every request."""
         self._entries.clear()
         self.counts.clear()
-        os.ftruncate(self._file, 0)
+        self._log.erase()
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._file)
+        self._log.close()
 
     def _matching(self, wanted: Mapping[str, str], limit: int) -> Iterator[Json]:
         found = 0

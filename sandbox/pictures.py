@@ -89,9 +89,9 @@ def blurred(picture: bytes, factor: int) -> bytes:
 
 
 def corrupted(picture: bytes) -> bytes:
-    """Bytes of the same length and beginning that do not decode."""
-    start = min(24, len(picture))
-    return picture[:start] + b"\x5a" * (len(picture) - start)
+    """Bytes of the same length and file signature that do not decode."""
+    start = 12  # the signature only: a spared size field would make some formats announce a picture of terapixels
+    return picture[:start] + b"\x5a" * max(0, len(picture) - start)
 
 
 def _enlarge(picture: bytes, factor: float, output_format: str) -> bytes:
@@ -112,6 +112,11 @@ def _encoded(image: Image.Image, output_format: str) -> bytes:
 
 def _end_with_parent() -> None:
     """Make this process end when the server does, even if the server was killed."""
+    threading.Thread(target=_await_parent_and_end, daemon=True).start()
+
+
+def _await_parent_and_end() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=lambda: (parent.join(), os._exit(1)), daemon=True).start()
+        parent.join()
+        os._exit(1)

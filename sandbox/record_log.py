@@ -6,7 +6,7 @@ from pathlib import Path
 
 from sandbox.json_text import Json, decode, encode
 
-Apply = Callable[[Json], None]
+Apply = Callable[[Json], object]
 
 
 class RecordLog:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from storage.limits import check_content_type, check_key, check_metadata, check_sha256, check_tags
 
-EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg"}
+EXTENSIONS = {"image/png": "png", "image/webp": "webp", "image/jpeg": "jpg", "application/octet-stream": "bin"}
 
 # Keys name their content by hash, so what a key holds never changes.
 CACHE_CONTROL = "public, max-age=31536000, immutable"

@@ -11,7 +11,7 @@ from temporalio.exceptions import ApplicationError, CancelledError
 from activities.generations import GenerationActivities
 from contracts.names import SEARCH_PROVIDER, SEARCH_STATUS
 from contracts.pictures import Closing, Failure, GenerationInput, Opened, PictureMade, UndoReport
-from contracts.statuses import Status, Step
+from contracts.statuses import Kind, Status, Step
 from errors import GenerationCanceled, OutcomeUnknown
 from workflows.failure import failure_of, is_cancellation
 from workflows.picture_step import PictureStep
@@ -29,9 +29,12 @@ UNTIL_IT_WORKS = RetryPolicy(initial_interval=timedelta(milliseconds=500), maxim
 async def tell(given: GenerationInput, story: Story) -> None:
     """Run a story to an end that accounts for everything. Fails or ends as canceled when the generation does."""
     saga = Saga(given)
+    if given.kind is Kind.scene:  # its picture may have come from the client, stored when the request was accepted
+        saga.remember(Step.input)
     pictures = PictureStep(given, saga)
     try:
-        plan = await _open(given, saga)
+        plan = await _open(given)
+        pictures.count(plan)
         made = await story(plan, pictures)
     except BaseException as error:  # noqa: BLE001 - a cancellation is no Exception, and must be compensated too
         await _end_badly(given, saga, error, pictures.current)
@@ -41,7 +44,7 @@ async def tell(given: GenerationInput, story: Story) -> None:
         workflow.upsert_search_attributes([STATUS.value_set(Status.succeeded), PROVIDER.value_set(made[-1].provider)])
 
 
-async def _open(given: GenerationInput, saga: Saga) -> Opened:
+async def _open(given: GenerationInput) -> Opened:
     plan = await workflow.execute_local_activity_method(
         GenerationActivities.open,
         given,
@@ -49,8 +52,6 @@ async def _open(given: GenerationInput, saga: Saga) -> Opened:
         retry_policy=UNTIL_IT_WORKS,
         summary="open",
     )
-    if plan.owns_reference:
-        saga.remember(Step.input)
     if plan.canceled:
         raise CancelledError
     return plan

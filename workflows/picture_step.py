@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import ActivityError, RetryState
 from temporalio.workflow import ActivityCancellationType
 
 from activities.pictures import PictureActivities
 from contracts.names import provider_queue
-from contracts.pictures import AssetRef, Candidate, GenerationInput, PictureMade, PictureOrder, StepPlan
+from contracts.pictures import AssetRef, Candidate, GenerationInput, Opened, PictureMade, PictureOrder, StepPlan
 from contracts.statuses import Step
 from errors import OutcomeUnknown, error_class
 from workflows.failure import failure_of
@@ -23,6 +23,11 @@ ATTEMPTS = 60
 REBUYS = 2
 
 
+def ended(error: ActivityError) -> bool:
+    """Whether the ledger has closed the purchase. One that ran out of attempts may still be under way: it is taken back."""
+    return error.retry_state is RetryState.NON_RETRYABLE_FAILURE
+
+
 class PictureStep:
     """Makes the pictures of one generation, and shows an operator where it stands."""
 
@@ -32,6 +37,11 @@ class PictureStep:
         self.current: Step | None = None
         self._made: list[PictureMade] = []
         self._purchases: dict[Step, int] = {}
+        self._parts = 1
+
+    def count(self, plan: Opened) -> None:
+        """Take note of how many pictures there will be."""
+        self._parts = max(1, len(plan.steps))
 
     async def make(self, plan: StepPlan, reference: AssetRef | None = None) -> PictureMade:
         """The step's picture, from the first candidate that can make it. Raises the last candidate's ActivityError."""
@@ -42,7 +52,7 @@ class PictureStep:
                 made = await self._from(candidate, plan, reference)
             except ActivityError as error:
                 failure = error_class(failure_of(error).code)
-                if not failure.failover or position == len(plan.candidates):
+                if not (ended(error) and failure.failover) or position == len(plan.candidates):
                     raise
                 self._show(plan.step, f"{candidate.provider} failed ({failure.code}), going on with the next")
             else:
@@ -59,6 +69,8 @@ class PictureStep:
                 return await self._buy(candidate, plan, reference, possible_duplicate=possible_duplicate)
             except ActivityError as error:
                 failure = error_class(failure_of(error).code)
+                if not ended(error):
+                    raise
                 unknown = failure is OutcomeUnknown
                 may_resubmit = unknown and candidate.unknown_policy == "resubmit" and not possible_duplicate
                 if not (failure.rebuy or may_resubmit) or bought == REBUYS:
@@ -80,6 +92,8 @@ class PictureStep:
             reference=reference,
             deadline_s=plan.deadline_s,
             possible_duplicate=possible_duplicate,
+            part=len(self._made),
+            parts=self._parts,
         )
         return await workflow.execute_activity_method(
             PictureActivities.make_picture,

@@ -60,7 +60,7 @@ class FileShelf:
         self._clock = clock
         self._files: dict[str, UploadedFile] = {}
         log.subscribe("file", self._replay)
-        log.subscribe("file_deleted", lambda record: self._files.pop(record["id"], None) and None)
+        log.subscribe("file_deleted", lambda record: self._files.pop(record["id"], None))
 
     def add(self, name: str, content_type: str, content: bytes, metadata: Any) -> UploadedFile:
         """Store a file."""

@@ -7,6 +7,7 @@ import asyncio
 import io
 import json
 import sys
+from importlib import metadata
 from typing import Any
 
 import replicate  # type: ignore[import-untyped,unused-ignore]
@@ -15,7 +16,7 @@ import replicate  # type: ignore[import-untyped,unused-ignore]
 async def talk(base_url: str) -> dict[str, Any]:
     """Create, wait, get, cancel, list, files, run, errors."""
     client: Any = replicate.AsyncReplicate(bearer_token="r8_test", base_url=base_url, max_retries=0)  # type: ignore[attr-defined,unused-ignore]
-    seen: dict[str, Any] = {"version": replicate.__version__}
+    seen: dict[str, Any] = {"version": metadata.version("replicate")}
     create = client.models.predictions.create
 
     made = await create(model_owner="openai", model_name="gpt-image-2", input={"prompt": "a lake"}, cancel_after="5m")

@@ -8,9 +8,11 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from sqlmodel import select
 from temporalio.exceptions import ApplicationError
 
 from activities.buying import Buyer, BuyingRules
+from activities.cancellation import Wish
 from activities.failures import PurchaseEnded, told_to_temporal
 from activities.keeping import Keeper, KeepingRules
 from contracts.pictures import PictureOrder
@@ -35,7 +37,7 @@ from tests.integration.test_ledger import a_generation, an_order, claimed
 ABSENT = LostJob(report=None, conclusive=True)
 UNKNOWABLE = LostJob(report=None, conclusive=False)
 JOB = JobReport(job_id="job-1", state="waiting")
-FAST = BuyingRules(start_within_s=1, list_lag_s=0, look_up_every_s=0.01)
+FAST = BuyingRules(start_within_s=1, list_lag_s=0, look_up_every_s=0.01, shortest_pause_s=0.01)
 
 
 class Scripted:
@@ -112,6 +114,7 @@ class Shop:
         self.tables = tables
         self.provider = provider
         self.storage = MemoryStorage()
+        self.wish = Wish()
         providers = {"replicate": provider}
         keeper = Keeper(tables.database, self.storage, providers, KeepingRules())
         self.buyer = Buyer(tables.database, providers, keeper, FAST)
@@ -121,7 +124,7 @@ class Shop:
 
     async def buy(self, order: PictureOrder) -> Spend:
         spend = await claimed(self.tables, order)
-        return await self.buyer.submitted(spend, a_purchase(spend))
+        return await self.buyer.submitted(spend, a_purchase(spend), self.wish)
 
     async def row(self, order: PictureOrder) -> Spend:
         return await claimed(self.tables, order)
@@ -143,9 +146,8 @@ async def test_the_intent_is_committed_before_the_provider_hears_of_it(tables: T
 
     async def look_then_submit(purchase: Purchase) -> JobReport | FinishedPicture:
         async with tables.database.transaction() as session:
-            spend = await ledger.by_token(session, "replicate", purchase.token)
-        assert spend is not None
-        seen.append(spend.state)
+            query = select(Spend.state).where(Spend.token == purchase.token)
+            seen.append((await session.exec(query)).one())
         return await submit(purchase)
 
     provider.submit = look_then_submit  # type: ignore[method-assign]

@@ -170,10 +170,13 @@ async def test_events_of_a_generation_have_no_gaps_when_many_write_at_once(table
 async def test_an_event_of_a_transaction_that_fails_was_never_there(tables: Tables) -> None:
     generation = await a_generation(tables)
 
-    with pytest.raises(RuntimeError):
+    async def store_and_fail() -> None:
         async with tables.database.transaction() as session:
             await events.append(session, generation.id, "picture.stored")
             raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await store_and_fail()
     async with tables.database.transaction() as session:
         rows = await events.after(session, generation.id, 0)
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import replicate
 from PIL import Image
+from replicate.client import Client
 from replicate.exceptions import ModelError, ReplicateError
 
 from tests.sandbox_server import SandboxServer, start_sandbox
@@ -23,7 +23,7 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
 
 @pytest.fixture
 async def client(sandbox: SandboxServer) -> AsyncIterator[Any]:
-    client = replicate.Client(api_token="r8_right", base_url=sandbox.replicate_url)
+    client = Client(api_token="r8_right", base_url=sandbox.replicate_url)
     client.poll_interval = 0.02
     yield client
     await client._async_client.aclose()
@@ -125,7 +125,7 @@ async def test_models_account_and_webhook_secret_are_told(client: Any) -> None:
 
 
 async def test_a_wrong_token_is_refused(sandbox: SandboxServer) -> None:
-    stranger = replicate.Client(api_token="r8_wrong", base_url=sandbox.replicate_url)
+    stranger = Client(api_token="r8_wrong", base_url=sandbox.replicate_url)
 
     with pytest.raises(ReplicateError) as refused:
         await stranger.models.predictions.async_create(MODEL, input={"prompt": "a lake"})

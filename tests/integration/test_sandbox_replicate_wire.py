@@ -1,5 +1,6 @@
 """The sandbox's Replicate answers against the official schemas and recorded traffic."""
 
+import base64
 import io
 import json
 from collections.abc import AsyncIterator
@@ -11,6 +12,9 @@ import pytest
 from jsonschema import Draft202012Validator
 from PIL import Image
 
+from sandbox.clock import from_iso
+from sandbox.keys import load_keys
+from sandbox.replicate.file_routes import download_signature
 from tests.sandbox_server import SandboxServer, start_sandbox
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -186,6 +190,21 @@ async def test_uploaded_files_live_for_a_day(api: httpx.AsyncClient, sandbox: Sa
     assert (await api.get("/v1/files")).json()["results"] == []
 
 
+async def test_a_file_is_downloaded_by_a_signed_link_until_the_link_expires(
+    api: httpx.AsyncClient, sandbox: SandboxServer
+) -> None:
+    file = (await api.post("/v1/files", files={"content": ("a.txt", b"hello", "text/plain")})).json()
+    expiry = str(int(from_iso(file["created_at"])) + 60)
+    signature = download_signature(load_keys(sandbox.data_dir, None), "me", expiry, file["id"])
+    link = f"{file['urls']['get']}/download"
+    signed = {"owner": "me", "expiry": expiry, "signature": signature}
+
+    assert (await api.get(link, params=signed)).content == b"hello"
+    assert (await api.get(link, params=signed | {"owner": "you"})).status_code == 403
+    await sandbox.advance(61)
+    assert (await api.get(link, params=signed)).status_code == 403
+
+
 @pytest.mark.parametrize(("queue_s", "status", "billed"), [(3600, "aborted", False), (0, "canceled", True)])
 async def test_a_deadline_aborts_what_waits_and_cancels_what_runs(
     api: httpx.AsyncClient, sandbox: SandboxServer, queue_s: int, status: str, billed: bool
@@ -272,7 +291,7 @@ async def test_an_unfetchable_reference_fails_the_prediction_unbilled(
 async def test_a_data_uri_reference_is_shown_as_an_address_that_serves_it(api: httpx.AsyncClient) -> None:
     picture = io.BytesIO()
     Image.effect_noise((64, 64), 90).save(picture, "PNG")
-    created = await create(api, "a lake [[sandbox duration=0]]", input_images=[httpx_data_uri(picture.getvalue())])
+    created = await create(api, "a lake [[sandbox duration=0]]", input_images=[data_uri(picture.getvalue())])
 
     shown = created.json()["input"]["input_images"][0]
     assert (await api.get(shown)).content == picture.getvalue()
@@ -285,7 +304,5 @@ async def ended(api: httpx.AsyncClient, created: httpx.Response) -> dict[str, An
     return body
 
 
-def httpx_data_uri(content: bytes) -> str:
-    import base64
-
+def data_uri(content: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(content).decode()}"

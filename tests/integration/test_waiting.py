@@ -74,7 +74,7 @@ def waiter(tables: Tables, provider: Slow, *, first_s: float = 0.01) -> Waiter:
 
 async def test_a_job_is_polled_until_it_is_final(tables: Tables) -> None:
     provider = Slow(RUNNING, RUNNING, DONE)
-    report = await waiter(tables, provider).finished(await a_job(tables), asyncio.Event())
+    report = await waiter(tables, provider).finished(await a_job(tables), asyncio.Event(), float)
 
     assert (report, provider.polls) == (DONE, 3)
 
@@ -83,7 +83,7 @@ async def test_a_job_is_polled_until_it_is_final(tables: Tables) -> None:
 async def test_a_provider_that_cannot_say_is_asked_again(tables: Tables, trouble: ProviderError) -> None:
     provider = Slow(trouble, trouble, DONE)
 
-    assert await waiter(tables, provider).finished(await a_job(tables), asyncio.Event()) == DONE
+    assert await waiter(tables, provider).finished(await a_job(tables), asyncio.Event(), float) == DONE
 
 
 async def test_a_word_from_the_provider_ends_a_long_pause_at_once(tables: Tables) -> None:
@@ -91,7 +91,7 @@ async def test_a_word_from_the_provider_ends_a_long_pause_at_once(tables: Tables
     woken = asyncio.Event()
     job = await a_job(tables)
     async with asyncio.timeout(20):
-        waiting = asyncio.create_task(waiter(tables, provider, first_s=3600).finished(job, woken))
+        waiting = asyncio.create_task(waiter(tables, provider, first_s=3600).finished(job, woken, float))
         await provider.polled.wait()
         await asyncio.sleep(0)
         woken.set()
@@ -102,7 +102,7 @@ async def test_a_word_from_the_provider_ends_a_long_pause_at_once(tables: Tables
 async def test_at_the_deadline_the_job_is_stopped_at_the_provider(tables: Tables) -> None:
     provider = Slow(RUNNING)
     with pytest.raises(DeadlineExceeded) as caught:
-        await waiter(tables, provider).finished(await a_job(tables, deadline_s=0.1), asyncio.Event())
+        await waiter(tables, provider).finished(await a_job(tables, deadline_s=0.1), asyncio.Event(), float)
 
     assert (caught.value.billed, provider.cancels) == ("yes", 1)
 
@@ -110,13 +110,13 @@ async def test_at_the_deadline_the_job_is_stopped_at_the_provider(tables: Tables
 async def test_a_job_that_finished_just_before_it_was_stopped_still_gives_its_picture(tables: Tables) -> None:
     provider = Slow(RUNNING, stopped_as=DONE)
 
-    assert await waiter(tables, provider).finished(await a_job(tables, deadline_s=0.05), asyncio.Event()) == DONE
+    assert await waiter(tables, provider).finished(await a_job(tables, deadline_s=0.05), asyncio.Event(), float) == DONE
 
 
 async def test_progress_is_told_in_steps_that_people_notice(tables: Tables) -> None:
     reports = [JobReport(job_id="job", state="running", progress=part / 100) for part in (1, 2, 15, 16, 50)]
     spend = await a_job(tables)
-    await waiter(tables, Slow(*reports, DONE)).finished(spend, asyncio.Event())
+    await waiter(tables, Slow(*reports, DONE)).finished(spend, asyncio.Event(), float)
     async with tables.database.transaction() as session:
         rows = await events.after(session, spend.generation_id, 0)
 
@@ -125,7 +125,7 @@ async def test_progress_is_told_in_steps_that_people_notice(tables: Tables) -> N
 
 async def test_every_poll_is_logged_with_its_attempt_and_status(tables: Tables) -> None:
     with structlog.testing.capture_logs() as logs:
-        await waiter(tables, Slow(RUNNING, DONE)).finished(await a_job(tables), asyncio.Event())
+        await waiter(tables, Slow(RUNNING, DONE)).finished(await a_job(tables), asyncio.Event(), float)
 
     polls = [(line["attempt"], line["status"], line["log_level"]) for line in logs if line["event"] == "picture.poll"]
     assert polls == [(0, "running", "debug"), (1, "succeeded", "debug")]
@@ -136,3 +136,43 @@ def test_many_waiting_jobs_share_the_read_quota(tables: Tables) -> None:
     crowd._waiting = 2000
 
     assert crowd._delay_s(0) >= 0.8 * 2000 / WaitingRules().polls_per_s
+
+
+async def test_word_that_comes_during_a_poll_is_not_lost(tables: Tables) -> None:
+    woken = asyncio.Event()
+
+    class Late(Slow):
+        async def poll(self, job_id: str) -> JobReport:
+            report = await super().poll(job_id)
+            if self.polls == 1:
+                woken.set()  # the webhook comes while the older answer is on its way
+            return report
+
+    async with asyncio.timeout(20):
+        report = await waiter(tables, Late(RUNNING, DONE), first_s=3600).finished(await a_job(tables), woken, float)
+
+    assert report == DONE
+
+
+async def test_a_cancel_in_the_moment_of_a_wake_is_not_swallowed(tables: Tables) -> None:
+    provider, woken = Slow(RUNNING), asyncio.Event()
+    waiting = asyncio.create_task(waiter(tables, provider, first_s=3600).finished(await a_job(tables), woken, float))
+    await provider.polled.wait()
+    await asyncio.sleep(0)
+    woken.set()
+    waiting.cancel()
+    async with asyncio.timeout(20):
+        await asyncio.wait({waiting})
+
+    assert waiting.cancelled()
+
+
+async def test_at_the_deadline_a_provider_that_does_not_answer_is_not_waited_for(tables: Tables) -> None:
+    class Away(Slow):
+        async def cancel(self, job_id: str) -> JobReport:
+            raise ProviderUnavailable
+
+    with pytest.raises(DeadlineExceeded) as caught:
+        await waiter(tables, Away(RUNNING)).finished(await a_job(tables, deadline_s=0.1), asyncio.Event(), float)
+
+    assert caught.value.billed == "unknown"

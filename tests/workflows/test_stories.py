@@ -15,6 +15,7 @@ from errors import (
     OutcomeUnknown,
     PolicyRefused,
     ProviderInterrupted,
+    ProviderUnavailable,
     ProviderUnreachable,
 )
 from tests.workflows.stage import Stage, candidate, failing, picture, plan
@@ -67,9 +68,7 @@ async def test_a_failed_scene_takes_the_avatar_back_newest_first(stage: Stage) -
 
 
 async def test_a_picture_that_a_client_brought_is_taken_back_too(stage: Stage) -> None:
-    stage.opened = plan(steps=(Step.scene,)).model_copy(
-        update={"reference": picture(_order()).asset, "owns_reference": True}
-    )
+    stage.opened = plan(steps=(Step.scene,)).model_copy(update={"reference": picture(_order()).asset})
     stage.make = _fails_for(Step.scene, PolicyRefused)
 
     await stage.run(WORKFLOW_SCENE, Kind.scene)
@@ -229,3 +228,21 @@ def _fails_for(step: Step, error: type[Exception]):  # type: ignore[no-untyped-d
         return picture(order)
 
     return make
+
+
+async def test_a_purchase_that_ran_out_of_attempts_is_taken_back_and_not_bought_elsewhere(stage: Stage) -> None:
+    async def make(order: PictureOrder) -> PictureMade:
+        raise ApplicationError("away", type=ProviderUnavailable.code)  # retryable: the purchase is still open
+
+    stage.make = make
+    await stage.run(WORKFLOW_AVATAR_SCENE)
+
+    assert {order.candidate.provider for order in stage.orders} == {"replicate"}
+    assert {order.purchase for order in stage.orders} == {0}
+    assert stage.undone == [Step.avatar]
+
+
+async def test_orders_say_which_part_of_the_whole_they_are(stage: Stage) -> None:
+    await stage.run(WORKFLOW_AVATAR_SCENE)
+
+    assert [(order.part, order.parts, order.overall(1.0)) for order in stage.orders] == [(0, 2, 0.5), (1, 2, 1.0)]
