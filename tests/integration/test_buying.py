@@ -141,7 +141,7 @@ async def test_the_intent_is_committed_before_the_provider_hears_of_it(tables: T
     provider = Scripted([JOB])
     shop = Shop(tables, provider)
     order = await shop.order()
-    seen: list[SpendState] = []
+    seen: list[str] = []
     submit = provider.submit
 
     async def look_then_submit(purchase: Purchase) -> JobReport | FinishedPicture:

@@ -27,19 +27,20 @@ def replayer(workflows: list[type]) -> Replayer:
     )
 
 
+def history_in(path: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json(f"generation/{path.stem}", path.read_text("utf-8"))
+
+
 @pytest.mark.parametrize("path", HISTORIES, ids=lambda path: path.stem)
 async def test_a_recorded_history_still_replays(path: Path) -> None:
-    history = WorkflowHistory.from_json(f"generation/{path.stem}", path.read_text("utf-8"))
-
-    await replayer(WORKFLOWS).replay_workflow(history)
+    await replayer(WORKFLOWS).replay_workflow(history_in(path))
 
 
 async def test_a_changed_story_is_caught() -> None:
     path = next(path for path in HISTORIES if path.stem == "avatar_scene-succeeded")
-    history = WorkflowHistory.from_json("generation/changed", path.read_text("utf-8"))
 
     with pytest.raises(workflow.NondeterminismError):
-        await replayer([OnlyTheAvatar]).replay_workflow(history)
+        await replayer([OnlyTheAvatar]).replay_workflow(history_in(path))
 
 
 @workflow.defn(name=WORKFLOW_AVATAR_SCENE)

@@ -1,0 +1,83 @@
+"""Tables in documents that are written from the code: `python -m tests.documents` writes them, a test compares them."""
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+from api.problems import CODES, STATUSES, status_of
+from errors import DioramaError
+from tests.unit.test_imports import ALLOWED
+
+ROOT = Path(__file__).parents[1]
+
+
+def _below(base: type[DioramaError]) -> Iterator[type[DioramaError]]:
+    """The tree of errors.py; what the local stack and the command line add stays theirs."""
+    yield base
+    for child in base.__subclasses__():
+        if child.__module__ == base.__module__:
+            yield from _below(child)
+
+
+def _rows(*rows: tuple[str, ...]) -> str:
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def errors_table() -> str:
+    """One row per code of errors.py, in the order of the tree."""
+    known = {error.code: error for error in reversed([*_below(DioramaError)])}
+    rows = [_error_row(error) for error in reversed(known.values())]
+    return _rows(("code", "HTTP", "again", "billed", "meaning", "what to do"), ("---",) * 6, *rows)
+
+
+def _error_row(error: type[DioramaError]) -> tuple[str, ...]:
+    answered = any(cls in STATUSES for cls in error.__mro__) or error is DioramaError
+    status = str(status_of(error.__new__(error))) if answered else ""
+    again = "yes" if error.retryable else "no"
+    return f"`{error.code}`", status, again, str(error.billed), error.title, error.suggestion
+
+
+def framework_table() -> str:
+    """Codes that errors.py does not have."""
+    ours = {error.code for error in _below(DioramaError)}
+    rows = [(f"`{code}`", str(status), HTTPStatus(status).phrase) for status, code in CODES.items() if code not in ours]
+    return _rows(("code", "HTTP", "meaning"), ("---",) * 3, *rows)
+
+
+def imports_table() -> str:
+    """What each package may import of ours."""
+    rows = []
+    for package, allowed in ALLOWED.items():
+        ours, _, foreign = allowed.partition("|")
+        rows.append((f"`{package}`", ", ".join(ours.split()) or "nothing", ", ".join(foreign.split()) or "nothing"))
+    return _rows(("package", "of ours", "foreign"), ("---",) * 3, *rows)
+
+
+TABLES: dict[tuple[str, str], Callable[[], str]] = {
+    ("docs/errors.md", "errors"): errors_table,
+    ("docs/errors.md", "framework"): framework_table,
+    ("docs/architecture.md", "imports"): imports_table,
+}
+
+
+def with_table(text: str, name: str, table: str) -> str:
+    """The document with this table between its marks. Raises ValueError: it has no such marks."""
+    marks = re.compile(rf"(<!-- table: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
+    written, count = marks.subn(lambda found: f"{found[1]}\n{table}\n\n{found[2]}", text)
+    if count != 1:
+        raise ValueError(f"the marks of the table {name} are not there")
+    return written
+
+
+def main() -> None:
+    """Write all tables."""
+    for (document, name), table in TABLES.items():
+        path = ROOT / document
+        path.write_text(with_table(path.read_text("utf-8"), name, table()), "utf-8")
+        sys.stdout.write(f"{document}: {name}\n")
+
+
+if __name__ == "__main__":
+    main()
