@@ -41,7 +41,7 @@ class RecordLog:
                     break
                 good_bytes += len(line)
                 record = decode(line)
-                if apply := self._appliers.get(record.pop("kind")):
+                if apply := self._appliers.get(record.pop("kind", "")):
                     apply(record)
                 count += 1
         os.ftruncate(self._file, good_bytes)

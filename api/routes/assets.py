@@ -38,7 +38,7 @@ async def _stored(services: Services, caller: Caller, asset_id: UUID) -> Asset:
 
 
 @router.head("/{asset_id}", include_in_schema=False)
-@router.get("/{asset_id}", responses=documented(401, 404, 410, 422, 503))
+@router.get("/{asset_id}", summary="Read what is known about a picture", responses=documented(401, 404, 410, 422, 503))
 async def read(services: ServicesDep, caller: CallerDep, asset_id: UUID) -> AssetAnswer:
     """What is known about a picture: size, type, hash, model and prompt template."""
     return AssetAnswer.of(await _stored(services, caller, asset_id))
@@ -47,6 +47,7 @@ async def read(services: ServicesDep, caller: CallerDep, asset_id: UUID) -> Asse
 @router.head("/{asset_id}/content", include_in_schema=False)
 @router.get(
     "/{asset_id}/content",
+    summary="Read a picture's bytes",
     response_class=StreamingResponse,
     responses={
         200: {"content": {"image/png": {}, "image/jpeg": {}, "image/webp": {}}, "description": "The picture"},
@@ -81,7 +82,12 @@ async def content(  # noqa: PLR0917 FastAPI passes parameters by name
     return StreamingResponse(chunks, status, headers, media_type=row.content_type)
 
 
-@router.get("/{asset_id}/download", status_code=307, responses=documented(401, 404, 410, 422, 503))
+@router.get(
+    "/{asset_id}/download",
+    summary="Be redirected to a signed URL of the bytes",
+    status_code=307,
+    responses=documented(401, 404, 410, 422, 503),
+)
 async def download(services: ServicesDep, caller: CallerDep, asset_id: UUID) -> RedirectResponse:
     """Redirects to the store itself, by a link that works for ten minutes without a key."""
     row = await _stored(services, caller, asset_id)

@@ -78,7 +78,12 @@ async def _notes(services: Services, follow: Follow) -> AsyncGenerator[EventNote
             yield note
 
 
-@router.get("/{generation_id}/events", response_class=EventSourceResponse, responses=documented(401, 404, 422, 503))
+@router.get(
+    "/{generation_id}/events",
+    summary="Follow a generation by server-sent events",
+    response_class=EventSourceResponse,
+    responses=documented(401, 404, 422, 503),
+)
 async def events(services: ServicesDep, follow: Annotated[Follow, Depends(_start)]) -> AsyncIterable[ServerSentEvent]:
     """Follow a generation: first a `snapshot`, or what came after `Last-Event-ID`; ends after the final event."""
     async with aclosing(_notes(services, follow)) as notes:

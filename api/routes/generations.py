@@ -54,6 +54,7 @@ class ListQuery(Frozen):
 
 @router.post(
     "",
+    summary="Ask for a picture or a chain of pictures",
     status_code=202,
     response_model=AcceptedAnswer,
     responses={
@@ -90,7 +91,7 @@ async def _wait_for_end(services: Services, generation_id: UUID, seconds: int, h
     return JSONResponse(answer.model_dump(mode="json", by_alias=True), 200 if row.status.is_final else 202, headers)
 
 
-@router.get("", responses=documented(401, 422, 503))
+@router.get("", summary="List generations, newest first", responses=documented(401, 422, 503))
 async def page(
     caller: CallerDep, session: TransactionDep, response: Response, query: Annotated[ListQuery, Query()]
 ) -> GenerationPage:
@@ -120,13 +121,18 @@ def _page_path(query: ListQuery, cursor: str) -> str:
     return f"{router.prefix}?{urlencode(given | {'cursor': cursor})}"
 
 
-@router.get("/{generation_id}", responses=documented(401, 404, 422, 503))
+@router.get("/{generation_id}", summary="Read a generation", responses=documented(401, 404, 422, 503))
 async def read(caller: CallerDep, session: TransactionDep, generation_id: UUID) -> GenerationAnswer:
     """Where a generation stands, and its pictures. Answers also while the engine is down."""
     return GenerationAnswer.of(await _found(session, caller.tenant_id, generation_id))
 
 
-@router.post("/{generation_id}/cancel", status_code=202, responses=documented(401, 404, 409, 422, 503))
+@router.post(
+    "/{generation_id}/cancel",
+    summary="Cancel a generation and take it back",
+    status_code=202,
+    responses=documented(401, 404, 409, 422, 503),
+)
 async def cancel(services: ServicesDep, caller: CallerDep, generation_id: UUID) -> GenerationAnswer:
     """Ask to stop: jobs are canceled at the provider, pictures of this generation are taken back. Repeating is harmless."""
     async with services.database.transaction() as session:

@@ -39,14 +39,19 @@ class Readiness(Frozen):
 
 
 @router.head("/healthz", include_in_schema=False)
-@router.get("/healthz")
+@router.get("/healthz", summary="Is the process alive")
 async def healthy() -> Health:
     """Answers as long as the process can."""
     return Health()
 
 
 @router.head("/readyz", include_in_schema=False)
-@router.get("/readyz", response_model=Readiness, responses={503: {"model": Readiness, "description": "Not ready"}})
+@router.get(
+    "/readyz",
+    summary="Can it serve",
+    response_model=Readiness,
+    responses={503: {"model": Readiness, "description": "Not ready"}},
+)
 async def ready(services: ServicesDep) -> Response:
     """Whether requests can be accepted and pictures read: database and store must answer; the engine may be away."""
     database, store, engine = await asyncio.gather(

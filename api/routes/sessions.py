@@ -71,7 +71,7 @@ class SessionQuery(Frozen):
     limit: int = Field(default=20, ge=1, le=100)
 
 
-@router.get("", responses=documented(401, 422, 503))
+@router.get("", summary="List sessions", responses=documented(401, 422, 503))
 async def page(
     caller: CallerDep, session: TransactionDep, response: Response, query: Annotated[SessionQuery, Query()]
 ) -> SessionPage:
@@ -85,7 +85,7 @@ async def page(
     return SessionPage(items=tuple(SessionAnswer.of(one) for one in shown), next_cursor=cursor)
 
 
-@router.get("/{session_id}", responses=documented(401, 404, 422, 503))
+@router.get("/{session_id}", summary="Read a session", responses=documented(401, 404, 422, 503))
 async def read(caller: CallerDep, session: TransactionDep, session_id: SessionId) -> SessionAnswer:
     """One session in figures; its generations are at `links.generations`."""
     found = await sessions.summary(session, caller.tenant_id, session_id)
@@ -94,7 +94,12 @@ async def read(caller: CallerDep, session: TransactionDep, session_id: SessionId
     return SessionAnswer.of(found)
 
 
-@router.delete("/{session_id}", status_code=202, responses=documented(401, 404, 422, 503))
+@router.delete(
+    "/{session_id}",
+    summary="Delete a session and its pictures",
+    status_code=202,
+    responses=documented(401, 404, 422, 503),
+)
 async def delete(services: ServicesDep, caller: CallerDep, session_id: SessionId) -> SessionDeleted:
     """Delete a session: its generations vanish at once, live ones are canceled, pictures are removed soon after."""
     async with services.database.transaction() as session:

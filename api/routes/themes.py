@@ -23,7 +23,7 @@ class ThemeList(Frozen):
     items: tuple[ThemeAnswer, ...]
 
 
-@router.get("", responses=documented(401, 503))
+@router.get("", summary="List the themes that scenes take place in", responses=documented(401, 503))
 async def listed(services: ServicesDep, _caller: CallerDep) -> ThemeList:
     """All themes."""
     found = services.themes.list()

@@ -18,7 +18,12 @@ MAX_BYTES = 1_000_000  # a job with its logs; pictures come by URL
 Token = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
-@router.post("/{provider}/{token}", status_code=204, responses=documented(401, 404, 413, 422, 503))
+@router.post(
+    "/{provider}/{token}",
+    summary="A provider tells that a job moved on",
+    status_code=204,
+    responses=documented(401, 404, 413, 422, 503),
+)
 async def receive(services: ServicesDep, request: Request, provider: str, token: Token) -> Response:
     """A provider says that a job has news. Signed (Standard Webhooks), at most five minutes old; repeating is harmless."""
     verifier = services.webhook_verifiers.get(provider)
