@@ -117,7 +117,7 @@ async def make_main_and_pictures(
     settings: Settings, stack: AsyncExitStack, catalog: Catalog, providers: dict[str, ImageProvider]
 ) -> tuple[list[Any], PictureActivities]:
     """Wire the activities to the database, the store and the providers; `stack` closes what was opened."""
-    database = Database(settings.database_url, pool_size=20, application_name="diorama-worker")
+    database = Database(settings.database_url, pool_size=40, application_name="diorama-worker")
     stack.push_async_callback(database.close)
     storage = await open_storage(settings, stack)
     listener = Listener(settings.database_url, (CHANNEL_WAKE, CHANNEL_CANCEL))

@@ -151,7 +151,7 @@ class Buyer:
         clock = asyncio.get_running_loop().time
         begun = clock()
         window_s = self._rules.start_within_s + provider.submit_timeout_s + self._rules.list_lag_s
-        async with self._database.transaction() as session:
+        async with self._database.statement() as session:
             await ledger.mark_sent(session, spend, window_s=window_s)
         if clock() - begun > self._rules.start_within_s:
             raise LeaseLost  # paused in between: whoever comes next looks it up and finds nothing

@@ -27,5 +27,5 @@ async def beating() -> AsyncIterator[None]:
 
 async def _beat(interval_s: float) -> None:
     while True:
+        await asyncio.sleep(interval_s)  # first: most pictures of a fast model need no heartbeat at all
         activity.heartbeat()
-        await asyncio.sleep(interval_s)

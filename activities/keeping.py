@@ -165,7 +165,7 @@ class Keeper:
             raise
 
     async def _store(self, row: Asset, body: bytes) -> Asset:
-        async with self._database.transaction() as session:
+        async with self._database.statement() as session:
             asset = await assets.announce(session, row)
         words = {"generation": str(row.generation_id), "step": str(row.step), "model": row.model or ""}
         words["prompt-hash"] = (row.prompt_hash or "")[:16]

@@ -51,6 +51,8 @@ class Waiter:
         job_id = spend.provider_job_id or ""
         shown = 0.0
         with self._counted():
+            if (now() - (spend.submitted_at or spend.created_at)).total_seconds() < self._rules.first_s:
+                await self._pause(spend, woken, attempt=0)  # just bought: nothing to see yet
             for attempt in range(1_000_000):
                 woken.clear()  # before the poll: word that comes during it is about something newer
                 report = await self._ask(spend, job_id, attempt)
@@ -58,13 +60,9 @@ class Waiter:
                     return report
                 if report and (report.progress or 0) >= shown + 0.1:
                     shown = await self._show(spend, report.progress or 0, overall)
-                left_s = (spend.deadline_at - now()).total_seconds()
-                if left_s <= 0:
+                if now() >= spend.deadline_at:
                     return await self._stop(spend, job_id)
-                with contextlib.suppress(TimeoutError):
-                    # Not wait_for: in Python 3.11 it swallows a cancellation that meets the end of what it waits for.
-                    async with asyncio.timeout(min(self._delay_s(attempt), left_s)):
-                        await woken.wait()
+                await self._pause(spend, woken, attempt)
         raise AssertionError  # the deadline ends the loop long before
 
     async def stopped(self, spend: Spend) -> JobReport:
@@ -87,6 +85,13 @@ class Waiter:
         if report.state == "succeeded":
             return report
         raise DeadlineExceeded(billed=report.failure.billed if report.failure else "unknown")
+
+    async def _pause(self, spend: Spend, woken: asyncio.Event, attempt: int) -> None:
+        left_s = (spend.deadline_at - now()).total_seconds()
+        with contextlib.suppress(TimeoutError):
+            # Not wait_for: in Python 3.11 it swallows a cancellation that meets the end of what it waits for.
+            async with asyncio.timeout(max(0.0, min(self._delay_s(attempt), left_s))):
+                await woken.wait()
 
     async def _ask(self, spend: Spend, job_id: str, attempt: int) -> JobReport | None:
         try:

@@ -1,10 +1,10 @@
 """The rows of pictures: pending before the object is written, deleted after it is gone."""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import update
+from sqlalchemy import Executable, bindparam, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.pictures import AssetRef
 from contracts.statuses import AssetRole, AssetState, Step
 from db.models import Asset, now
+from db.prepared import as_model, run, table_of
 from errors import LeaseLost
 
 COMES_FROM: dict[AssetState, tuple[AssetState, ...]] = {
@@ -26,13 +27,7 @@ async def announce(session: AsyncSession, asset: Asset) -> Asset:
 
     Raises LeaseLost when the object was taken back meanwhile.
     """
-    statement = insert(Asset).values(asset.model_dump())
-    made = statement.on_conflict_do_update(
-        index_elements=["key"],
-        set_={"key": statement.excluded.key},
-        where=col(Asset.state).in_([AssetState.pending, AssetState.stored]),
-    ).returning(Asset)
-    row: Asset | None = (await session.exec(made)).scalar_one_or_none()
+    row = as_model(Asset, (await run(session, _announcing(), asset.model_dump())).mappings().one_or_none())
     if row is None:
         raise LeaseLost
     return row
@@ -40,17 +35,28 @@ async def announce(session: AsyncSession, asset: Asset) -> Asset:
 
 async def mark(session: AsyncSession, asset_id: UUID, state: AssetState) -> bool:
     """Move an asset on. False when it is in a state that does not lead there."""
-    times: dict[AssetState, dict[str, Any]] = {
-        AssetState.stored: {"stored_at": now()},
-        AssetState.deleted: {"deleted_at": now()},
-    }
-    moved = (
-        update(Asset)
-        .where(col(Asset.id) == asset_id, col(Asset.state).in_(COMES_FROM[state]))
-        .values(state=state, **times.get(state, {}))
-        .returning(col(Asset.id))
-    )
-    return (await session.exec(moved)).scalar_one_or_none() is not None
+    moved = await run(session, _marking(state), {"asset_id": asset_id, "moment": now()})
+    return moved.one_or_none() is not None
+
+
+@cache
+def _announcing() -> Executable:
+    table = table_of(Asset)
+    statement = insert(table).values({column.name: bindparam(column.name) for column in table.c})
+    return statement.on_conflict_do_update(
+        index_elements=["key"],
+        set_={"key": statement.excluded.key},
+        where=table.c.state.in_([AssetState.pending, AssetState.stored]),
+    ).returning(table)
+
+
+@cache
+def _marking(state: AssetState) -> Executable:
+    table = table_of(Asset)
+    moment = bindparam("moment", type_=table.c.created_at.type)
+    times = {AssetState.stored: {"stored_at": moment}, AssetState.deleted: {"deleted_at": moment}}
+    here = [table.c.id == bindparam("asset_id"), table.c.state.in_(COMES_FROM[state])]
+    return update(table).where(*here).values(state=state, **times.get(state, {})).returning(table.c.id)
 
 
 async def of_step(session: AsyncSession, generation_id: UUID, step: Step) -> Sequence[Asset]:

@@ -1,7 +1,7 @@
 """Connections to PostgreSQL, and how its failures are called in our words."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -14,15 +14,30 @@ from errors import DatabaseUnavailable
 AWAY = ("08", "53", "57P")
 
 
+@contextmanager
+def _told_in_our_words() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+        raise DatabaseUnavailable from error
+    except DBAPIError as error:
+        if error.connection_invalidated or str(getattr(error.orig, "sqlstate", "")).startswith(AWAY):
+            raise DatabaseUnavailable from error
+        raise
+
+
 class Database:
     """A pool of connections; one `transaction()` per request or activity step, committed at its edge."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, application_name: str = "diorama") -> None:
+    def __init__(self, url: str, *, pool_size: int = 20, application_name: str = "diorama") -> None:
         self.url = url
         self._engine: AsyncEngine = create_async_engine(
             url,
+            # No overflow: a connection that is opened for one transaction and closed again costs 2 ms of CPU here, and
+            # the start of a process there.
             pool_size=pool_size,
-            max_overflow=pool_size,
+            max_overflow=0,
+            pool_use_lifo=True,
             pool_timeout=10,
             connect_args={
                 "timeout": 5,
@@ -30,19 +45,21 @@ class Database:
                 "server_settings": {"application_name": application_name, "jit": "off"},
             },
         )
+        self._committing = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session whose work is committed when the block ends well. Raises DatabaseUnavailable when it is away."""
-        try:
+        with _told_in_our_words():
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
-        except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
-            raise DatabaseUnavailable from error
-        except DBAPIError as error:
-            if error.connection_invalidated or str(getattr(error.orig, "sqlstate", "")).startswith(AWAY):
-                raise DatabaseUnavailable from error
-            raise
+
+    @asynccontextmanager
+    async def statement(self) -> AsyncIterator[AsyncSession]:
+        """A session for exactly one statement, which commits by itself: a third of the round trips. Raises as above."""
+        with _told_in_our_words():
+            async with AsyncSession(self._committing, expire_on_commit=False) as session:
+                yield session
 
     async def close(self) -> None:
         """Give all connections back."""

@@ -1,16 +1,17 @@
 """Events of a generation: appended in the transaction that makes them true, numbered without gaps."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import Executable, Integer, bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.names import CHANNEL_EVENT
 from db.models import Event
+from db.prepared import run, table_of
 
 # One round trip: the counter on the generation's row is also the lock that keeps numbers without gaps, and the
 # notification goes out at commit.
@@ -54,5 +55,12 @@ async def append(
 
 async def after(session: AsyncSession, generation_id: UUID, seq: int, *, limit: int = 500) -> Sequence[Event]:
     """The events behind number `seq`, in order."""
-    query = select(Event).where(Event.generation_id == generation_id, Event.seq > seq)
-    return (await session.exec(query.order_by(col(Event.seq)).limit(limit))).all()
+    rows = await run(session, _after(), {"generation_id": generation_id, "seq": seq, "at_most": limit})
+    return [Event(**row) for row in rows.mappings()]
+
+
+@cache
+def _after() -> Executable:
+    table = table_of(Event)
+    here = [table.c.generation_id == bindparam("generation_id"), table.c.seq > bindparam("seq", type_=Integer)]
+    return select(table).where(*here).order_by(table.c.seq).limit(bindparam("at_most", type_=Integer))

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, update
+from sqlalchemy import Executable, Float, Integer, bindparam, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -25,9 +26,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.pictures import PictureOrder
 from contracts.statuses import Billed, SpendState, Step
 from db.models import Spend, now
+from db.prepared import as_model, run, table_of
 from errors import LeaseLost
 
-FRESH = {"populate_existing": True}  # a row that the session has seen before is read anew from the statement's answer
+# Not columns, but what PostgreSQL reckons `lease_until` and `sends` from.
+WINDOW, SENDS_BY = "window_s", "sends_by"
 ENDED = (SpendState.settled, SpendState.released)
 COMES_FROM: dict[SpendState, tuple[SpendState, ...]] = {
     SpendState.held: (SpendState.sent,),  # provably not bought: it may be sent again
@@ -55,18 +58,25 @@ async def claim(session: AsyncSession, order: PictureOrder, prompt: PromptUsed) 
     A purchase that has ended is returned as it is. One that is `sent` keeps its time limit, because until then the attempt
     that sent it may still be talking to the provider.
     """
-    claimed = (
-        insert(Spend)
-        .values(_fresh(order, prompt).model_dump())
+    row = as_model(
+        Spend, (await run(session, _claiming(), _fresh(order, prompt).model_dump())).mappings().one_or_none()
+    )
+    return row if row is not None else await _of_purchase(session, order)
+
+
+@cache
+def _claiming() -> Executable:
+    table = table_of(Spend)
+    return (
+        insert(table)
+        .values({column.name: bindparam(column.name) for column in table.c})
         .on_conflict_do_update(
             index_elements=["generation_id", "step", "purchase"],
-            set_={"lease": Spend.lease + 1},
-            where=col(Spend.state).not_in(ENDED),
+            set_={"lease": table.c.lease + 1},
+            where=table.c.state.not_in(ENDED),
         )
-        .returning(Spend)
+        .returning(table)
     )
-    row: Spend | None = (await session.exec(claimed, execution_options=FRESH)).scalar_one_or_none()
-    return row if row is not None else await _of_purchase(session, order)
 
 
 def _fresh(order: PictureOrder, prompt: PromptUsed) -> Spend:
@@ -112,8 +122,8 @@ async def mark_sent(session: AsyncSession, spend: Spend, *, window_s: float) -> 
 
     The window is kept by PostgreSQL's clock: those of two workers may differ.
     """
-    until = func.clock_timestamp() + timedelta(seconds=window_s)
-    return await _move(session, spend, SpendState.sent, sent_at=now(), lease_until=until, sends=Spend.sends + 1)
+    values = {"sent_at": now(), SENDS_BY: 1, WINDOW: window_s}
+    return await _move(session, spend, SpendState.sent, **values)
 
 
 async def window_is_over(session: AsyncSession, spend: Spend) -> bool:
@@ -124,7 +134,7 @@ async def window_is_over(session: AsyncSession, spend: Spend) -> bool:
 
 async def mark_unsent(session: AsyncSession, spend: Spend, *, left_us: bool = True) -> Spend:
     """sent -> held: the provider certainly did not take it; `left_us` says whether the request went out at all."""
-    return await _move(session, spend, SpendState.held, sends=Spend.sends if left_us else Spend.sends - 1)
+    return await _move(session, spend, SpendState.held, **{SENDS_BY: 0 if left_us else -1})
 
 
 async def mark_submitted(
@@ -169,16 +179,28 @@ async def mark_unknown(session: AsyncSession, spend: Spend) -> Spend:
 
 
 async def _move(session: AsyncSession, spend: Spend, to: SpendState, **values: Any) -> Spend:
-    moved = (
-        update(Spend)
-        .where(col(Spend.id) == spend.id, col(Spend.lease) == spend.lease, col(Spend.state).in_(COMES_FROM[to]))
-        .values(state=to, **values)
-        .returning(Spend)
-    )
-    row: Spend | None = (await session.exec(moved, execution_options=FRESH)).scalar_one_or_none()
+    named = {f"new_{name}": value for name, value in values.items()}
+    here = {"spend_id": spend.id, "our_lease": spend.lease}
+    row = as_model(Spend, (await run(session, _moving(to, tuple(values)), named | here)).mappings().one_or_none())
     if row is None:
         raise LeaseLost
     return row
+
+
+@cache
+def _moving(to: SpendState, names: tuple[str, ...]) -> Executable:
+    table = table_of(Spend)
+    values: dict[str, Any] = {
+        name: bindparam(f"new_{name}", type_=table.c[name].type) for name in names if name not in {WINDOW, SENDS_BY}
+    }
+    if SENDS_BY in names:
+        values["sends"] = table.c.sends + bindparam(f"new_{SENDS_BY}", type_=Integer)
+    if WINDOW in names:
+        seconds = bindparam(f"new_{WINDOW}", type_=Float)
+        values["lease_until"] = func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+    here = [table.c.id == bindparam("spend_id"), table.c.lease == bindparam("our_lease")]
+    came_from = table.c.state.in_(COMES_FROM[to])
+    return update(table).where(*here, came_from).values(state=to, **values).returning(table)
 
 
 async def same_lease(session: AsyncSession, spend: Spend) -> Spend:

@@ -1,24 +1,29 @@
 """A generation's life as its workflow writes it: opened, then closed; both harmless when repeated."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
-from sqlmodel import col, select
+from sqlalchemy import Executable, bindparam, select, update
+from sqlmodel import select as select_model
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.pictures import Closing
 from contracts.statuses import Status
 from db import events, ledger
 from db.models import Generation, now
+from db.prepared import as_model, run, table_of
 from errors import GenerationCanceled, NotFound
+
+WRITTEN_AT_THE_END = ("status", "finished_at", "cost_usd", "result", "error", "rollback")
 
 
 async def read(session: AsyncSession, generation_id: UUID, *, lock: bool = False) -> Generation:
     """The generation's row. Raises NotFound."""
-    query = select(Generation).where(Generation.id == generation_id)
-    row = (await session.exec(query.with_for_update() if lock else query)).first()
+    row = as_model(
+        Generation, (await run(session, _reading(lock), {"generation_id": generation_id})).mappings().one_or_none()
+    )
     if row is None:
         raise NotFound
     return row
@@ -26,7 +31,7 @@ async def read(session: AsyncSession, generation_id: UUID, *, lock: bool = False
 
 async def cancel_requested(session: AsyncSession, generation_id: UUID) -> bool:
     """Whether the client has asked to stop."""
-    query = select(Generation.cancel_requested_at).where(Generation.id == generation_id)
+    query = select_model(Generation.cancel_requested_at).where(Generation.id == generation_id)
     return (await session.exec(query)).one() is not None
 
 
@@ -40,13 +45,8 @@ async def read_live(session: AsyncSession, generation_id: UUID) -> Generation:
 
 async def open_(session: AsyncSession, generation: Generation) -> None:
     """queued -> running."""
-    moved = (
-        update(Generation)
-        .where(col(Generation.id) == generation.id, col(Generation.status) == Status.queued)
-        .values(status=Status.running, started_at=now())
-        .returning(col(Generation.id))
-    )
-    if (await session.exec(moved)).scalar_one_or_none() is not None:
+    opened = await run(session, _opening(), {"generation_id": generation.id, "moment": now()})
+    if opened.one_or_none() is not None:
         await events.append(session, generation.id, "generation.running", stage="starting")
 
 
@@ -55,16 +55,16 @@ async def close(session: AsyncSession, closing: Closing) -> Generation:
     row = await read(session, closing.generation_id, lock=True)
     if row.status.is_final:
         return row
+    if closing.outcome != Status.needs_review:  # there the hold stays until people decide
+        await ledger.close_open(session, row.id)
     row.status = Status(closing.outcome)
     row.finished_at = now()
-    if row.status is not Status.needs_review:  # there the hold stays until people decide
-        await ledger.close_open(session, row.id)
     row.cost_usd = await ledger.cost_of(session, row.id)
     row.result = _dump({"pictures": closing.pictures}) if closing.pictures else None
     row.error = closing.failure.model_dump(mode="json") if closing.failure else None
     row.rollback = _dump({"steps": closing.rollback})["steps"] if closing.rollback else None
-    session.add(row)
-    await session.flush()
+    written = {f"new_{name}": getattr(row, name) for name in WRITTEN_AT_THE_END}
+    await run(session, _closing(), {"generation_id": row.id} | written)
     data: dict[str, Any] = {"cost_usd": str(row.cost_usd)}
     if row.result:
         data |= row.result
@@ -75,6 +75,28 @@ async def close(session: AsyncSession, closing: Closing) -> Generation:
     done = 1.0 if row.status is Status.succeeded else None
     await events.append(session, row.id, f"generation.{row.status}", data, stage="", progress=done)
     return row
+
+
+@cache
+def _reading(lock: bool) -> Executable:
+    table = table_of(Generation)
+    query = select(table).where(table.c.id == bindparam("generation_id"))
+    return query.with_for_update() if lock else query
+
+
+@cache
+def _opening() -> Executable:
+    table = table_of(Generation)
+    here = [table.c.id == bindparam("generation_id"), table.c.status == Status.queued]
+    moment = bindparam("moment", type_=table.c.created_at.type)
+    return update(table).where(*here).values(status=Status.running, started_at=moment).returning(table.c.id)
+
+
+@cache
+def _closing() -> Executable:
+    table = table_of(Generation)
+    values = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in WRITTEN_AT_THE_END}
+    return update(table).where(table.c.id == bindparam("generation_id")).values(values)
 
 
 def _dump(models: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:

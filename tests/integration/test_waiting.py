@@ -64,6 +64,7 @@ async def a_job(tables: Tables, *, deadline_s: float = 60) -> Spend:
     async with tables.database.transaction() as session:
         spend = await ledger.mark_sent(session, spend, window_s=30)
         spend = await ledger.mark_submitted(session, spend, job_id="job")
+    spend.submitted_at = now() - timedelta(hours=5)  # long ago: the first poll comes at once
     spend.deadline_at = now() + timedelta(seconds=deadline_s)
     return spend
 
@@ -176,3 +177,14 @@ async def test_at_the_deadline_a_provider_that_does_not_answer_is_not_waited_for
         await waiter(tables, Away(RUNNING)).finished(await a_job(tables, deadline_s=0.1), asyncio.Event(), float)
 
     assert caught.value.billed == "unknown"
+
+
+async def test_a_job_that_was_just_bought_is_first_asked_for_when_there_is_word(tables: Tables) -> None:
+    provider, woken = Slow(DONE), asyncio.Event()
+    job = await a_job(tables)
+    job.submitted_at = now()
+    woken.set()
+    async with asyncio.timeout(20):
+        await waiter(tables, provider, first_s=3600).finished(job, woken, float)
+
+    assert provider.polls == 1
