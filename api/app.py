@@ -25,7 +25,7 @@ from api.safe_fetch import SafeFetcher
 from api.services import Services
 from api.store_preparation import StorePreparation
 from config import Settings
-from contracts.names import CHANNEL_EVENT
+from contracts.names import CHANNEL_ENDED, CHANNEL_EVENT
 from db.engine import Database
 from db.listener import Listener
 from errors import ConfigurationError
@@ -133,7 +133,7 @@ async def _build(settings: Settings, parts: _Parts, stack: AsyncExitStack) -> Se
     await stack.enter_async_context(preparation.running())
     fetcher = SafeFetcher(settings.private_image_hosts)
     stack.push_async_callback(fetcher.close)
-    listener = Listener(settings.database_url, (CHANNEL_EVENT,))
+    listener = Listener(settings.database_url, (CHANNEL_EVENT, CHANNEL_ENDED))
     await stack.enter_async_context(listener.listening())
     engine = await connect(settings.temporal_address, settings.temporal_namespace, lazy=True)
     dispatcher = Dispatcher(engine, database, metrics)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,9 +13,9 @@ import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.metrics import Metrics
-from contracts.names import CHANNEL_EVENT
+from contracts.names import CHANNEL_ENDED, CHANNEL_EVENT
 from contracts.statuses import Status
-from db import events
+from db import events, lives
 from db.engine import Database
 from db.listener import Listener
 from db.models import Event
@@ -100,12 +100,17 @@ class Following:
         finally:
             self._leave(generation_id, tail)
 
-    async def until_final(self, generation_id: UUID, after_seq: int) -> None:
-        """Wait for the end of a generation."""
-        async with aclosing(self.follow(generation_id, after_seq)) as notes:
-            async for note in notes:
-                if note.is_final:
-                    return
+    async def until_final(self, generation_id: UUID) -> None:
+        """Wait for the end of a generation, or of this process. Raises DatabaseUnavailable."""
+        with self._listener.subscribe(CHANNEL_ENDED, str(generation_id)) as bell:
+            while not self._stopping.is_set():
+                bell.clear()
+                async with self._database.statement() as session:
+                    if await lives.has_ended(session, generation_id):
+                        return
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(REREAD_S):
+                        await self._wait(bell)
 
     async def _wait(self, bell: asyncio.Event) -> None:
         waits = [asyncio.ensure_future(bell.wait()), asyncio.ensure_future(self._stopping.wait())]
@@ -136,7 +141,7 @@ class Following:
             while True:
                 woken.clear()  # before reading, so that what comes meanwhile is read the next time
                 try:
-                    async with self._database.transaction() as session:
+                    async with self._database.statement() as session:
                         rows = await self._news(session, generation_id, tail.last_seq)
                 except DatabaseUnavailable:
                     log.warning("follow.postponed", generation=str(generation_id))

@@ -34,7 +34,10 @@ class Services:
     webhook_verifiers: dict[str, Webhook]
 
 
-def services_of(connection: HTTPConnection) -> Services:
-    """The services of the application that this connection came to."""
+async def services_of(connection: HTTPConnection) -> Services:
+    """The services of the application that this connection came to.
+
+    Asynchronous, because FastAPI sends others to a thread, at every request.
+    """
     services: Services = connection.state.services
     return services

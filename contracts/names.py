@@ -23,6 +23,7 @@ SEARCH_ATTRIBUTES = (SEARCH_KIND, SEARCH_TENANT, SEARCH_STATUS, SEARCH_PROVIDER)
 
 # PostgreSQL NOTIFY channels; the payload is an id, and only a hint: rows are the truth.
 CHANNEL_EVENT = "diorama_event"  # a generation got an event; payload: generation id
+CHANNEL_ENDED = "diorama_ended"  # a generation has ended; payload: generation id
 CHANNEL_WAKE = "diorama_wake"  # a provider sent word about a generation's job; payload: generation id
 CHANNEL_CANCEL = "diorama_cancel"  # a client wants to stop a generation; payload: generation id
 

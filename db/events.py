@@ -5,11 +5,11 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Integer, bindparam, select, text
+from sqlalchemy import Boolean, Executable, Integer, bindparam, select, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.names import CHANNEL_EVENT
+from contracts.names import CHANNEL_ENDED, CHANNEL_EVENT
 from db.models import Event
 from db.prepared import run, table_of
 
@@ -29,9 +29,13 @@ APPEND = text(
         select :generation_id, event_seq, :type, :data, clock_timestamp() from counted
         returning seq
     )
-    select seq, pg_notify(:channel, cast(:generation_id as text)) from added
+    select
+        seq,
+        pg_notify(:channel, cast(:generation_id as text)),
+        case when :ended then pg_notify(:ended_channel, cast(:generation_id as text)) end
+    from added
     """
-).bindparams(bindparam("data", type_=JSONB))
+).bindparams(bindparam("data", type_=JSONB), bindparam("ended", type_=Boolean))
 
 
 async def append(
@@ -42,14 +46,18 @@ async def append(
     *,
     stage: str | None = None,
     progress: float | None = None,
+    ended: bool = False,
 ) -> int:
     """Add an event and wake those who follow the generation; returns its number.
 
-    `stage` (words for people) and `progress` (0..1 of the whole generation) go onto the generation's row.
+    `stage` (words for people) and `progress` (0..1 of the whole generation) go onto the generation's row; `ended` wakes
+    those, too, who wait for nothing but the end.
     """
     values = {"generation_id": generation_id, "type": kind, "data": dict(data or {}), "channel": CHANNEL_EVENT}
     connection = await session.connection()
-    row = await connection.execute(APPEND, values | {"stage": stage, "progress": progress})
+    row = await connection.execute(
+        APPEND, values | {"stage": stage, "progress": progress, "ended": ended, "ended_channel": CHANNEL_ENDED}
+    )
     return int(row.scalar_one())
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from contracts.names import CHANNEL_CANCEL, CHANNEL_WAKE
+from contracts.names import CHANNEL_CANCEL
 from contracts.statuses import Kind, Status
 from db import events
 from db.models import Generation, now
@@ -120,11 +120,6 @@ async def request_cancel(session: AsyncSession, generation: Generation) -> None:
     if requested.scalar_one_or_none() is not None:
         await events.append(session, generation.id, "generation.cancel_requested")
     await session.exec(select(func.pg_notify(CHANNEL_CANCEL, str(generation.id))))
-
-
-async def wake(session: AsyncSession, generation_id: UUID) -> None:
-    """Make whoever waits for this generation's job ask the provider now; delivered when the transaction commits."""
-    await session.exec(select(func.pg_notify(CHANNEL_WAKE, str(generation_id))))
 
 
 async def undispatched(session: AsyncSession, *, older_than: timedelta, limit: int) -> Sequence[Generation]:

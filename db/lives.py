@@ -73,7 +73,7 @@ async def close(session: AsyncSession, closing: Closing) -> Generation:
     if row.rollback:
         data["rollback"] = row.rollback
     done = 1.0 if row.status is Status.succeeded else None
-    await events.append(session, row.id, f"generation.{row.status}", data, stage="", progress=done)
+    await events.append(session, row.id, f"generation.{row.status}", data, stage="", progress=done, ended=True)
     return row
 
 
@@ -97,6 +97,18 @@ def _closing() -> Executable:
     table = table_of(Generation)
     values = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in WRITTEN_AT_THE_END}
     return update(table).where(table.c.id == bindparam("generation_id")).values(values)
+
+
+async def has_ended(session: AsyncSession, generation_id: UUID) -> bool:
+    """Whether nothing more will happen to it without people; True for one that is not there."""
+    row = (await run(session, _status(), {"generation_id": generation_id})).one_or_none()
+    return row is None or Status(row.status).is_final
+
+
+@cache
+def _status() -> Executable:
+    table = table_of(Generation)
+    return select(table.c.status).where(table.c.id == bindparam("generation_id"))
 
 
 def _dump(models: Mapping[str, tuple[Any, ...]]) -> dict[str, Any]:

@@ -1,14 +1,19 @@
 """Finding a purchase from outside: a provider's webhook knows only our token."""
 
-from uuid import UUID
-
-from sqlmodel import select
+from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.models import Spend
+from contracts.names import CHANNEL_WAKE
+from db.prepared import run
+
+WAKE = text(
+    """
+    select pg_notify(:channel, cast(generation_id as text)) from spend where token = :token and provider = :provider
+    """
+)
 
 
-async def generation_of_token(session: AsyncSession, provider: str, token: str) -> UUID | None:
-    """The generation that a purchase belongs to; None when this provider never got this token."""
-    query = select(Spend.generation_id).where(Spend.token == token, Spend.provider == provider)
-    return (await session.exec(query)).first()
+async def wake(session: AsyncSession, provider: str, token: str) -> bool:
+    """Make whoever waits for this purchase's job ask the provider now. False when this provider never got this token."""
+    found = await run(session, WAKE, {"channel": CHANNEL_WAKE, "token": token, "provider": provider})
+    return found.one_or_none() is not None

@@ -98,7 +98,7 @@ async def follow_by_websocket(websocket: WebSocket, generation_id: str) -> None:
     The key comes in the Authorization header or, from browsers, as the sub-protocol `diorama.key.<key>`.
     Close codes: 1000 ended, 1012 restarting, 1013 try later, 4401 no valid key, 4404 no such generation.
     """
-    services = services_of(websocket)
+    services = await services_of(websocket)
     await websocket.accept(subprotocol=_subprotocol(websocket))
     try:
         caller = await services.authenticator.caller(_key(websocket))

@@ -84,7 +84,7 @@ async def accept(
 async def _wait_for_end(services: Services, generation_id: UUID, seconds: int, headers: dict[str, str]) -> Response:
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
-            await services.following.until_final(generation_id, after_seq=0)
+            await services.following.until_final(generation_id)
     async with services.database.transaction() as session:
         row = await session.get_one(Generation, generation_id)
     answer = GenerationAnswer.of(row)

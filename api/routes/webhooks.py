@@ -9,7 +9,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from api.dependencies import ServicesDep
 from api.problems import documented
 from api.strict_json import read_bounded
-from db import generations, spend_lookup
+from db import spend_lookup
 from errors import NotFound, WebhookRejected
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -30,11 +30,9 @@ async def receive(services: ServicesDep, request: Request, provider: str, token:
     if verifier is None:
         raise NotFound("No webhooks are expected from this provider.")
     _verify(verifier, await read_bounded(request, MAX_BYTES), request)
-    async with services.database.transaction() as session:
-        generation_id = await spend_lookup.generation_of_token(session, provider, token)
-        if generation_id is None:
+    async with services.database.statement() as session:
+        if not await spend_lookup.wake(session, provider, token):
             raise NotFound("No purchase has this token.")
-        await generations.wake(session, generation_id)
     return Response(status_code=204)
 
 
