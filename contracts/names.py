@@ -18,8 +18,7 @@ ACTIVITY_DELETE_SESSION = "session.delete"
 SEARCH_KIND = "DioramaKind"
 SEARCH_TENANT = "DioramaTenant"
 SEARCH_STATUS = "DioramaStatus"
-SEARCH_PROVIDER = "DioramaProvider"
-SEARCH_ATTRIBUTES = (SEARCH_KIND, SEARCH_TENANT, SEARCH_STATUS, SEARCH_PROVIDER)
+SEARCH_ATTRIBUTES = (SEARCH_KIND, SEARCH_TENANT, SEARCH_STATUS)
 
 # PostgreSQL NOTIFY channels; the payload is an id, and only a hint: rows are the truth.
 CHANNEL_EVENT = "diorama_event"  # a generation got an event; payload: generation id

@@ -11,7 +11,7 @@ from deploy.service import Service
 from deploy.stack_ports import LOOPBACK
 
 NAMESPACE = "default"
-SEARCH_ATTRIBUTES = ("DioramaStatus", "DioramaKind", "DioramaTenant", "DioramaProvider", "DioramaStage")
+SEARCH_ATTRIBUTES = ("DioramaStatus", "DioramaKind", "DioramaTenant")
 # As shipped a two-picture chain takes 88 ms and 21 chains/s; with these 32 ms and 44/s (2 cores).
 DYNAMIC_CONFIGURATION = {
     # With the default of 4, tasks of under-polled partitions wait up to 5 s; strict priority and fairness need 1.

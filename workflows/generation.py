@@ -9,9 +9,9 @@ from temporalio.common import RetryPolicy, SearchAttributeKey
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from activities.generations import GenerationActivities
-from contracts.names import SEARCH_PROVIDER, SEARCH_STATUS
+from contracts.names import SEARCH_STATUS
 from contracts.pictures import Closing, Failure, GenerationInput, Opened, PictureMade, UndoReport
-from contracts.statuses import Kind, Status, Step
+from contracts.statuses import Kind, Step
 from errors import GenerationCanceled, OutcomeUnknown
 from workflows.failure import failure_of, is_cancellation
 from workflows.picture_step import PictureStep
@@ -20,7 +20,6 @@ from workflows.saga import Saga, unstoppable
 Story = Callable[[Opened, PictureStep], Awaitable[tuple[PictureMade, ...]]]
 
 STATUS = SearchAttributeKey.for_keyword(SEARCH_STATUS)
-PROVIDER = SearchAttributeKey.for_keyword(SEARCH_PROVIDER)
 # One short transaction; tried until the database is back.
 TRANSACTION = timedelta(seconds=15)
 UNTIL_IT_WORKS = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=20))
@@ -41,7 +40,6 @@ async def tell(given: GenerationInput, story: Story) -> None:
     else:
         closing = Closing(generation_id=given.generation_id, outcome="succeeded", pictures=made)
         await unstoppable(lambda: _close(closing))
-        workflow.upsert_search_attributes([STATUS.value_set(Status.succeeded), PROVIDER.value_set(made[-1].provider)])
 
 
 async def _open(given: GenerationInput) -> Opened:
@@ -88,6 +86,7 @@ async def _closed(
     closing = Closing(generation_id=given.generation_id, outcome=outcome, failure=failure, rollback=reports)
     await unstoppable(lambda: _close(closing))
     workflow.set_current_details(f"**{outcome}** {failure.code}: {failure.detail}")
+    # Only what did not succeed is worth an event and an index entry: success is Temporal's own "Completed".
     workflow.upsert_search_attributes([STATUS.value_set(outcome)])
 
 

@@ -1,0 +1,107 @@
+"""`diorama generate avatar | scene | avatar-scene`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from commands.connection import Connection, find_connection
+from commands.exit_codes import ExitCode
+from commands.http_client import Json, connected
+from commands.options import STACK_DIR, ApiKey, ApiUrl, AsJson, StackDir
+from commands.request_body import request_body
+from commands.running import run
+from commands.screen import Screen
+from commands.watching import conclude, watch_to_end
+
+app = typer.Typer(add_completion=False)
+
+What = Literal["avatar", "scene", "avatar-scene"]
+AVATAR, SCENE, EVERY = "The avatar", "The scene", "Every kind"
+
+
+@app.command()
+def generate(
+    what: Annotated[What, typer.Argument(help="What to make.", show_default=False)],
+    *,
+    description: Annotated[
+        str | None, typer.Option(help="Who it is, and what they wear.", rich_help_panel=AVATAR)
+    ] = None,
+    style: Annotated[
+        str | None, typer.Option(help="How it is drawn. Default: the house style.", rich_help_panel=AVATAR)
+    ] = None,
+    avatar_size: Annotated[Literal["1024x1024", "native"] | None, typer.Option(rich_help_panel=AVATAR)] = None,
+    theme: Annotated[
+        str | None, typer.Option(help="The place; `diorama themes` lists them.", rich_help_panel=SCENE)
+    ] = None,
+    details: Annotated[str | None, typer.Option(help="What is special about the place.", rich_help_panel=SCENE)] = None,
+    scene_size: Annotated[
+        Literal["1920x1080", "1280x720", "native"] | None, typer.Option(rich_help_panel=SCENE)
+    ] = None,
+    avatar_asset: Annotated[
+        str | None, typer.Option(help="kind scene: the avatar, by its asset id.", rich_help_panel=SCENE)
+    ] = None,
+    image_url: Annotated[
+        str | None, typer.Option(help="kind scene: the avatar, as a picture on the web.", rich_help_panel=SCENE)
+    ] = None,
+    session: Annotated[str | None, typer.Option(help="Groups generations.", rich_help_panel=EVERY)] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="May be given several times.", rich_help_panel=EVERY)] = None,
+    quality: Annotated[Literal["low", "medium", "high"] | None, typer.Option(rich_help_panel=EVERY)] = None,
+    provider: Annotated[str | None, typer.Option(help="Default: the catalog's order.", rich_help_panel=EVERY)] = None,
+    model: Annotated[str | None, typer.Option(help="Default: the catalog's order.", rich_help_panel=EVERY)] = None,
+    force_model: Annotated[
+        bool, typer.Option("--force-model", help="Although its shutdown date has passed.", rich_help_panel=EVERY)
+    ] = False,
+    deadline: Annotated[
+        int | None, typer.Option(help="Seconds that a picture may take, 5 to 1800.", rich_help_panel=EVERY)
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="The same key with the same request buys nothing twice. Default: a new key.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow it to its end, or only start it.")] = True,
+    out: Annotated[Path | None, typer.Option(help="Where the pictures are saved. Default: out/ID.")] = None,
+    api_url: ApiUrl = None,
+    api_key: ApiKey = None,
+    stack_dir: StackDir = STACK_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for pictures: avatar, scene or avatar-scene.
+
+    What is left out gets the server's default. The generation lives on the server: Ctrl-C stops the watching, not the work.
+    """
+    body = request_body(
+        what,
+        avatar={"description": description, "style": style, "size": avatar_size},
+        scene={"theme": theme, "details": details, "size": scene_size},
+        source={"avatar_asset_id": avatar_asset, "image_url": image_url},
+        options={
+            "session_id": session,
+            "tags": tag,
+            "quality": quality,
+            "provider": provider,
+            "model": model,
+            "force_model": force_model or None,
+            "deadline_s": deadline,
+        },
+    )
+    screen = Screen(as_json=as_json)
+
+    async def ask() -> ExitCode:
+        connection = await find_connection(api_url, api_key, stack_dir)
+        return await _generate(screen, connection, body, idempotency_key, wait=wait, out=out)
+
+    run(screen, ask())
+
+
+async def _generate(
+    screen: Screen, connection: Connection, body: Json, key: str | None, *, wait: bool, out: Path | None
+) -> ExitCode:
+    async with connected(connection) as client:
+        accepted = await client.submit(body, idempotency_key=key)
+        screen.record("accepted", generation=accepted)
+        screen.say(f"Generation {accepted['id']}, at most {accepted['quote']['max_usd']} USD")
+        if not wait:
+            screen.say(f"Follow it with: diorama watch {accepted['id']}")
+            return ExitCode.ok
+        ended = await watch_to_end(screen, client, accepted["id"], accepted["kind"])
+        return await conclude(screen, client, ended, out or Path("out") / accepted["id"])
