@@ -219,12 +219,13 @@ async def test_a_rate_limit_says_how_long_to_wait(provider: ImageProvider) -> No
     assert 6 <= failure.retry_after_s <= 8
 
 
-async def test_an_answer_slower_than_the_deadline_leaves_the_outcome_unknown(
+async def test_an_answer_slower_than_the_deadline_ends_the_purchase_and_leaves_open_who_pays(
     openai: OpenAIImagesProvider, sandbox: SandboxServer
 ) -> None:
-    with pytest.raises(OutcomeUnknown):
+    with pytest.raises(DeadlineExceeded) as caught:
         await openai.submit(order(openai, "a fox [[sandbox duration=20]]", deadline_s=1))
 
+    assert caught.value.billed == "unknown"
     assert len(await sandbox.journal(operation="create")) <= 1
 
 

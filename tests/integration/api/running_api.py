@@ -122,7 +122,7 @@ class Tenant:
                 setattr(row, name, value)
             session.add(row)
             await session.flush()
-            await events.append(session, row.id, f"generation.{status}")
+            await events.append(session, row.id, f"generation.{status}", ended=True)
 
     async def tell(self, generation_id: str, kind: str, **data: Any) -> None:
         """Append an event, as the worker does."""
