@@ -141,3 +141,25 @@ async def test_a_picture_that_takes_too_long_is_stopped_at_the_provider(diorama:
     assert ended["error"]["code"] in {"deadline_exceeded", "job_canceled"}
     assert next(job for job in jobs if job["id"] == spend.provider_job_id)["status"] == "canceled"
     assert spend.billed is Billed.yes
+
+
+async def test_a_deleted_session_leaves_no_picture_and_stops_what_still_runs(diorama: Diorama) -> None:
+    done = await diorama.ended((await diorama.post(only_avatar(session_id="holiday")))["id"])
+    stuck = await diorama.post(only_avatar("[[sandbox fault=stuck]]", session_id="holiday"))
+    await diorama.stage_is(stuck["id"], "waiting")
+    answer = await diorama.http.delete("/v1/sessions/holiday")
+    asset_id = done["pictures"][0]["asset_id"]
+
+    async def objects() -> list[str]:
+        found = [key.key async for key in diorama.storage.list_prefix("")]
+        return [key for key in found if done["id"] in key or stuck["id"] in key]
+
+    left = await diorama.until(objects, lambda keys: keys == [], within_s=30)
+    gone = await diorama.http.get(f"/v1/assets/{asset_id}")
+
+    assert (answer.status_code, left) == (202, [])
+    assert gone.status_code in {404, 410}
+    diorama.started = [stuck["id"]]  # the deleted one succeeded, and its picture is gone on purpose
+    await diorama.until(
+        lambda: diorama.spends(stuck["id"]), lambda spends: all(spend.ended_at is not None for spend in spends)
+    )
