@@ -21,6 +21,8 @@ Each class carries a stable ``code`` (the same word in Temporal, in the database
 whether trying again can help (``retryable``), whether money may have been spent (``billed``) and a ``suggestion``.
 ``rebuy`` and ``failover`` say what the picture step may do next: buy once more from the same model, or go on to the
 next candidate.
+
+One file, although a long one: the tree is read as a whole, and a code must be found in one place.
 """
 
 from typing import Any, ClassVar, Literal
@@ -297,6 +299,7 @@ class ProviderInterrupted(ProviderError):
 
     code = "provider_interrupted"
     title = "The provider interrupted the job"
+    suggestion = "Send the request again."
     rebuy = True
     failover = True
 
@@ -315,6 +318,7 @@ class OutputExpired(ProviderError):
 
     code = "output_expired"
     title = "The finished picture is no longer at the provider"
+    suggestion = "Ask for the picture again."
     billed = "yes"
     rebuy = True
 
@@ -324,6 +328,7 @@ class OutputCorrupt(ProviderError):
 
     code = "output_corrupt"
     title = "The provider delivered a broken picture"
+    suggestion = "Ask for the picture again, or choose another model."
     billed = "yes"
     rebuy = True
 
@@ -398,6 +403,7 @@ class PromptError(DioramaError):
 
     code = "prompt_error"
     title = "A prompt template is broken"
+    suggestion = "The operator must mend the template that the detail names."
 
 
 class UnknownPrompt(PromptError):
@@ -417,6 +423,7 @@ class ConfigurationError(DioramaError):
 
     code = "configuration_error"
     title = "The configuration is not usable"
+    suggestion = "The operator must set what the detail names, in the environment or in .env."
 
 
 def _all_below(base: type[DioramaError]) -> list[type[DioramaError]]:
