@@ -1,6 +1,7 @@
 """Settings from the environment (DIORAMA_*) or a .env file: read by the composition roots only; secrets have no defaults."""
 
 from decimal import Decimal
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     replicate_webhook_secret: SecretStr | None = None
     replicate_creates_per_minute: int = 600  # the documented limit of an account with a card
     replicate_reads_per_minute: int = 3000  # the documented limit
+    replicate_submit_timeout_s: float = Field(default=30.0, gt=0, le=120)
     openai_api_key: SecretStr | None = None
     openai_base_url: str = "https://api.openai.com/v1"
     openai_creates_per_minute: int = 150
@@ -42,10 +44,16 @@ class Settings(BaseSettings):
     review_above_usd: Decimal = Field(
         default=Decimal("0.50"), description="An unknown purchase above it waits for people."
     )
+    reconcile_every_s: int = Field(default=60, ge=5, le=3600)
+    reconcile_grace_s: int = Field(
+        default=900, ge=5, description="What has not moved for so long, and belongs to nobody who works, is astray."
+    )
     worker_health_port: int = 9464
     worker_engine_metrics_port: int | None = Field(default=None, description="Temporal's own worker metrics.")
     worker_grace_s: float = 10.0
     worker_pictures_in_flight: int = 2000
+    picture_heartbeat_s: int = Field(default=20, ge=2, description="An attempt that is silent for so long is dead.")
+    crash_lab: Path | None = Field(default=None, description="Folder of the crash lab; never set it elsewhere.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property

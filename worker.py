@@ -27,6 +27,7 @@ from contracts.names import CHANNEL_CANCEL, CHANNEL_WAKE, MAIN_QUEUE, SEARCH_ATT
 from db.engine import Database
 from db.listener import Listener
 from errors import ConfigurationError
+from fault_points import fault_points
 from logs import configure_logging
 from prompts.library import PromptLibrary
 from providers.base import ImageProvider
@@ -34,7 +35,10 @@ from providers.catalog import Catalog
 from providers.openai_images import OpenAIImagesProvider
 from providers.read_quota import ReadQuota
 from providers.replicate import ReplicateProvider
+from providers.with_fault_points import ProviderWithFaultPoints
+from storage.base import ObjectStorage
 from storage.minio_storage import MinioStorage
+from storage.with_fault_points import StorageWithFaultPoints
 from temporal_client import connect, ensure_search_attributes
 from worker_health import HealthServer
 from workflows.avatar import Avatar
@@ -58,6 +62,7 @@ def make_providers(settings: Settings, catalog: Catalog) -> dict[str, ImageProvi
             token=settings.replicate_api_token,
             catalog=catalog,
             reads=ReadQuota(settings.replicate_reads_per_minute),
+            submit_timeout_s=settings.replicate_submit_timeout_s,
         )
     if settings.openai_api_key:
         providers["openai"] = OpenAIImagesProvider(
@@ -69,7 +74,10 @@ def make_providers(settings: Settings, catalog: Catalog) -> dict[str, ImageProvi
         raise ConfigurationError(
             "no image provider has a key: set DIORAMA_REPLICATE_API_TOKEN or DIORAMA_OPENAI_API_KEY"
         )
-    return providers
+    if settings.crash_lab is None:
+        return providers
+    reach = fault_points(settings.crash_lab, "worker")
+    return {name: ProviderWithFaultPoints(provider, reach) for name, provider in providers.items()}
 
 
 def make_workers(
@@ -117,7 +125,8 @@ async def make_main_and_pictures(
     settings: Settings, stack: AsyncExitStack, catalog: Catalog, providers: dict[str, ImageProvider]
 ) -> tuple[list[Any], PictureActivities]:
     """Wire the activities to the database, the store and the providers; `stack` closes what was opened."""
-    database = Database(settings.database_url, pool_size=40, application_name="diorama-worker")
+    reach = fault_points(settings.crash_lab, "worker")
+    database = Database(settings.database_url, pool_size=40, application_name="diorama-worker", reach=reach)
     stack.push_async_callback(database.close)
     storage = await open_storage(settings, stack)
     listener = Listener(settings.database_url, (CHANNEL_WAKE, CHANNEL_CANCEL))
@@ -143,13 +152,14 @@ async def make_main_and_pictures(
         catalog=catalog,
         configured=frozenset(providers),
         review_above_usd=settings.review_above_usd,
+        heartbeat_s=settings.picture_heartbeat_s,
     )
     undoing = UndoActivities(database=database, buyer=buyer, waiter=waiter, keeper=keeper)
     sessions = SessionActivities(database=database, keeper=keeper)
     return [generations.open, generations.close, undoing.undo_picture, sessions.delete_session], pictures
 
 
-async def open_storage(settings: Settings, stack: AsyncExitStack) -> MinioStorage:
+async def open_storage(settings: Settings, stack: AsyncExitStack) -> ObjectStorage:
     """The object store, with its bucket made."""
     storage = MinioStorage(
         endpoint=settings.store_endpoint,
@@ -160,7 +170,9 @@ async def open_storage(settings: Settings, stack: AsyncExitStack) -> MinioStorag
     )
     stack.push_async_callback(storage.close)
     await storage.prepare()
-    return storage
+    if settings.crash_lab is None:
+        return storage
+    return StorageWithFaultPoints(storage, fault_points(settings.crash_lab, "worker"))
 
 
 async def run(settings: Settings) -> None:

@@ -7,6 +7,7 @@ and then only when the time in which the first POST could still arrive is over.
 
 import asyncio
 import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,7 +20,7 @@ from activities.failures import PurchaseEnded
 from activities.keeping import Keeper, record_submitted
 from activities.patience import until_written
 from contracts.statuses import Billed, SpendState
-from db import ledger
+from db import ledger, spend_lookup
 from db.engine import Database
 from db.models import Spend, now
 from errors import (
@@ -32,7 +33,7 @@ from errors import (
     ProviderUnreachable,
     StorageError,
 )
-from providers.base import FinishedPicture, ImageProvider, JobReport, Purchase
+from providers.base import FinishedPicture, ImageProvider, JobReport, LostJob, Purchase
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +97,9 @@ class Buyer:
             async with self._database.transaction() as session:
                 window_is_over = await ledger.window_is_over(session, spend)
             try:
-                found = await provider.find_lost(spend.token, spend.sent_at or spend.created_at)
+                found = await self._by_notice(spend) or await provider.find_lost(
+                    spend.token, spend.sent_at or spend.created_at
+                )
             except (ProviderUnavailable, ProviderUnreachable, ProviderBusy):
                 found = None  # it cannot say now; it will
             if found and found.report:
@@ -105,12 +108,23 @@ class Buyer:
             if found and not found.conclusive:
                 break
             if found and window_is_over:
-                async with self._database.transaction() as session:
+                async with self._database.transaction("purchase.absent") as session:
                     return await ledger.mark_unsent(session, spend)
             await asyncio.sleep(min(self._rules.look_up_every_s * look_up, 10) * random.uniform(0.8, 1.2))
-        async with self._database.transaction() as session:
+        async with self._database.transaction("purchase.unknown") as session:
             await ledger.mark_unknown(session, spend)
         raise OutcomeUnknown
+
+    async def _by_notice(self, spend: Spend) -> LostJob | None:
+        """What a webhook knew of: its signature and our token in its URL say that it is ours, and the provider confirms it."""
+        async with self._database.transaction() as session:
+            job_id = await spend_lookup.job_named_in_notices(session, spend)
+        if job_id is None:
+            return None
+        try:
+            return LostJob(await self._providers[spend.provider].poll(job_id), conclusive=True)
+        except ProviderError:  # then the list has to say it
+            return None
 
     async def end_without_picture(
         self, spend: Spend, failure: ProviderError, *, code: str | None = None, cost_usd: Decimal | None = None
@@ -123,7 +137,7 @@ class Buyer:
         cost = next(known for known in (cost_usd, spend.cost_usd, spend.hold_usd) if known is not None)
 
         async def write() -> None:
-            async with self._database.transaction() as session:
+            async with self._database.transaction("purchase.ended") as session:
                 if failure.billed == "no":
                     await ledger.release(session, spend, error_code=code)
                 else:
@@ -148,15 +162,15 @@ class Buyer:
         return await self._submitted_as(spend, answer.job_id)
 
     async def _post(self, provider: ImageProvider, spend: Spend, purchase: Purchase) -> JobReport | FinishedPicture:
-        clock = asyncio.get_running_loop().time
-        begun = clock()
+        begun = time.monotonic()
         window_s = self._rules.start_within_s + provider.submit_timeout_s + self._rules.list_lag_s
-        async with self._database.statement() as session:
+        async with self._database.statement("purchase.sent") as session:
             await ledger.mark_sent(session, spend, window_s=window_s)
-        if clock() - begun > self._rules.start_within_s:
+        by = begun + self._rules.start_within_s
+        if time.monotonic() > by:
             raise LeaseLost  # paused in between: whoever comes next looks it up and finds nothing
         try:
-            return await provider.submit(purchase)
+            return await provider.submit(replace(purchase, first_byte_by=by + provider.submit_timeout_s))
         except OutcomeUnknown:
             raise
         except (ProviderUnreachable, ProviderBusy, StorageError):
@@ -167,12 +181,12 @@ class Buyer:
             raise PurchaseEnded(refusal) from refusal
 
     async def _take_back(self, spend: Spend) -> None:
-        async with self._database.transaction() as session:
+        async with self._database.transaction("purchase.taken_back") as session:
             await ledger.mark_unsent(session, spend, left_us=False)
 
     async def _submitted_as(self, spend: Spend, job_id: str) -> Spend:
         async def write() -> Spend:
-            async with self._database.transaction() as session:
+            async with self._database.transaction("purchase.submitted") as session:
                 return await record_submitted(session, spend, job_id=job_id)
 
         return await until_written(write)

@@ -26,19 +26,28 @@ class GenerationActivities:
     """Opens and closes generations; holds dependencies only."""
 
     def __init__(
-        self, *, database: Database, catalog: Catalog, configured: frozenset[str], review_above_usd: Decimal
+        self,
+        *,
+        database: Database,
+        catalog: Catalog,
+        configured: frozenset[str],
+        review_above_usd: Decimal,
+        heartbeat_s: int,
     ) -> None:
         self._database = database
         self._catalog = catalog
         self._configured = configured
         self._review_above_usd = review_above_usd
+        self._heartbeat_s = heartbeat_s
 
     @activity.defn(name=ACTIVITY_OPEN)
     async def open(self, given: GenerationInput) -> Opened:
         """queued -> running, with a plan: the steps, and for each the candidates in order of preference."""
         with named(given.generation_id), told_to_temporal():
-            async with self._database.transaction() as session:
+            async with self._database.transaction("generation.open") as session:
                 generation = await lives.read(session, given.generation_id)
+                if generation.status.is_final:
+                    return Opened(steps=(), ended=True)
                 if generation.cancel_requested_at is not None:
                     return Opened(steps=(), canceled=True)
                 reference = await self._reference(session, generation)
@@ -50,7 +59,7 @@ class GenerationActivities:
     async def close(self, closing: Closing) -> None:
         """Write the end: status, cost, result, last event."""
         with named(closing.generation_id), told_to_temporal():
-            async with self._database.transaction() as session:
+            async with self._database.transaction("generation.close") as session:
                 row = await lives.close(session, closing)
             log.info("generation.closed", status=row.status, kind=row.kind, cost_usd=str(row.cost_usd))
 
@@ -75,7 +84,7 @@ class GenerationActivities:
             )
             for planned in planned_pictures(request)
         )
-        return Opened(steps=steps, reference=reference)
+        return Opened(steps=steps, reference=reference, heartbeat_s=self._heartbeat_s)
 
     async def _reference(self, session: AsyncSession, generation: Generation) -> AssetRef | None:
         request = parse_request(generation.request)

@@ -90,7 +90,7 @@ class Keeper:
 
         async def write() -> Spend:
             stored = await self._store(row, answer.body)
-            async with self._database.transaction() as session:
+            async with self._database.transaction("raw.stored") as session:
                 await assets.mark(session, stored.id, AssetState.stored)
                 return await record_submitted(session, spend, raw_asset_id=stored.id, cost_usd=answer.cost_usd)
 
@@ -103,14 +103,14 @@ class Keeper:
 
     async def remove(self, asset_id: UUID) -> bool:
         """Delete an asset's object, verify that it is gone, then say so on its row. False when it was not there."""
-        async with self._database.transaction() as session:
+        async with self._database.transaction("asset.deleting") as session:
             asset = await session.get(Asset, asset_id)
             if asset is None or not await assets.mark(session, asset_id, AssetState.deleting):
                 return False
         await self._storage.delete(asset.key)
         if await self._exists(asset.key):
             raise StorageError("the object is still there after it was deleted")
-        async with self._database.transaction() as session:
+        async with self._database.transaction("asset.deleted") as session:
             await assets.mark(session, asset_id, AssetState.deleted)
             if asset.role is not AssetRole.raw and asset.generation_id is not None:
                 data = {"step": asset.step, "asset_id": str(asset.id)}
@@ -165,7 +165,7 @@ class Keeper:
             raise
 
     async def _store(self, row: Asset, body: bytes) -> Asset:
-        async with self._database.statement() as session:
+        async with self._database.statement("asset.pending") as session:
             asset = await assets.announce(session, row)
         words = {"generation": str(row.generation_id), "step": str(row.step), "model": row.model or ""}
         words["prompt-hash"] = (row.prompt_hash or "")[:16]
@@ -177,7 +177,7 @@ class Keeper:
         data = {"step": made.step, "asset_id": str(made.asset.asset_id), "cost_usd": str(made.cost_usd)}
         data |= {"provider": made.provider, "model": made.model}
         stage = f"{made.step}: stored"
-        async with self._database.transaction() as session:
+        async with self._database.transaction("picture.stored") as session:
             await ledger.settle(session, spend, cost_usd=made.cost_usd, asset_id=made.asset.asset_id)
             if not await assets.mark(session, made.asset.asset_id, AssetState.stored):
                 raise LeaseLost

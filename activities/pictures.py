@@ -83,7 +83,7 @@ class PictureActivities:
         return await self._collected(order, spend, spec, woken)
 
     async def _claimed(self, order: PictureOrder) -> tuple[Spend, PictureSpec]:
-        async with self._database.transaction() as session:
+        async with self._database.transaction("picture.claim") as session:
             generation = await lives.read_live(session, order.generation_id)
             spec = picture_spec(parse_request(generation.request), order.step, self._library)
             return await ledger.claim(session, order, spec.prompt), spec

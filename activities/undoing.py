@@ -14,8 +14,8 @@ from activities.observation import named
 from activities.waiting import Waiter
 from contracts.names import ACTIVITY_UNDO_PICTURE
 from contracts.pictures import UndoOrder, UndoReport
-from contracts.statuses import SpendState
-from db import assets, ledger
+from contracts.statuses import SpendState, Status
+from db import assets, ledger, lives
 from db.engine import Database
 from db.models import Spend
 from errors import GenerationCanceled, JobCanceled, OutcomeUnknown, ProviderError
@@ -44,7 +44,9 @@ class UndoActivities:
         """Cancel upstream, settle or release, delete and verify; says what could not be taken back."""
         with named(order.generation_id, step=order.step), told_to_temporal():
             async with beating():
-                async with self._database.transaction() as session:
+                async with self._database.transaction("undo.begin") as session:
+                    if (await lives.read(session, order.generation_id)).status is Status.succeeded:
+                        return UndoReport(step=order.step)  # what was promised to the client stays
                     spends = await ledger.take_over(session, order.generation_id, order.step)
                 canceled, remaining, away = await self._end_all(spends)
                 deleted = await self._delete_all(order)

@@ -107,7 +107,7 @@ class Waiter:
     async def _show(self, spend: Spend, progress: float, overall: Callable[[float], float]) -> float:
         data = {"step": spend.step, "progress": round(progress, 2)}
         stage = f"{spend.step}: {progress:.0%} at {spend.provider}"
-        async with self._database.transaction() as session:
+        async with self._database.transaction("picture.progress") as session:
             await events.append(
                 session, spend.generation_id, "picture.progress", data, stage=stage, progress=overall(progress)
             )

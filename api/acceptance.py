@@ -110,7 +110,7 @@ class Desk:
         return Acceptance(accepted.id, accepted.acceptance, replayed=False)
 
     async def _accept(self, demand: _Demand) -> Generation | Acceptance:
-        async with self._database.transaction() as session:
+        async with self._database.transaction("generation.accept") as session:
             if known := await self._known(session, demand):
                 return known
             generation = await self._draft(session, demand)
@@ -126,7 +126,7 @@ class Desk:
             generation = await self._draft(session, demand)
         picture = await self._input_pictures.fetch(url)
         kept = self._input_pictures.stored(picture, tenant_id=generation.tenant_id, generation_id=generation.id)
-        async with kept as asset, self._database.transaction() as session:
+        async with kept as asset, self._database.transaction("generation.accept_with_picture") as session:
             generation.input_asset_id = asset.id
             await self._insert(session, generation)
             await input_assets.attach(session, asset.id, generation.id)

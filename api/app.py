@@ -29,11 +29,13 @@ from contracts.names import CHANNEL_ENDED, CHANNEL_EVENT
 from db.engine import Database
 from db.listener import Listener
 from errors import ConfigurationError
+from fault_points import fault_points
 from prompts.library import PromptLibrary
 from prompts.themes import Themes
 from providers.catalog import Catalog
 from storage.base import ObjectStorage
 from storage.minio_storage import MinioStorage
+from storage.with_fault_points import StorageWithFaultPoints
 from temporal_client import connect
 
 ROUTERS = (
@@ -126,7 +128,8 @@ def _lifespan(settings: Settings, parts: _Parts) -> Lifespan:
 async def _build(settings: Settings, parts: _Parts, stack: AsyncExitStack) -> Services:
     """All objects of this process; `stack` ends them in reverse order."""
     metrics, storage = parts.metrics, parts.storage
-    database = Database(settings.database_url, application_name="diorama-api")
+    reach = fault_points(settings.crash_lab, "api")
+    database = Database(settings.database_url, application_name="diorama-api", reach=reach)
     stack.push_async_callback(database.close)
     stack.push_async_callback(storage.close)
     preparation = StorePreparation(storage)
@@ -136,7 +139,7 @@ async def _build(settings: Settings, parts: _Parts, stack: AsyncExitStack) -> Se
     listener = Listener(settings.database_url, (CHANNEL_EVENT, CHANNEL_ENDED))
     await stack.enter_async_context(listener.listening())
     engine = await connect(settings.temporal_address, settings.temporal_namespace, lazy=True)
-    dispatcher = Dispatcher(engine, database, metrics)
+    dispatcher = Dispatcher(engine, database, metrics, reach=reach)
     await stack.enter_async_context(dispatcher.running())
     desk = Desk(
         database=database,
@@ -165,14 +168,17 @@ def _quoter(settings: Settings) -> Quoter:
     return Quoter(Catalog.load(), configured=settings.providers, review_above_usd=settings.review_above_usd)
 
 
-def _storage(settings: Settings) -> MinioStorage:
-    return MinioStorage(
+def _storage(settings: Settings) -> ObjectStorage:
+    storage = MinioStorage(
         endpoint=settings.store_endpoint,
         access_key=settings.store_access_key,
         secret_key=settings.store_secret_key.get_secret_value(),
         bucket=settings.store_bucket,
         public_url=settings.store_public_url,
     )
+    if settings.crash_lab is None:
+        return storage
+    return StorageWithFaultPoints(storage, fault_points(settings.crash_lab, "api"))
 
 
 def _webhook_verifiers(settings: Settings) -> dict[str, Webhook]:

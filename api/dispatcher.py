@@ -21,6 +21,7 @@ from contracts.names import workflow_id
 from db import generations, sessions
 from db.engine import Database
 from errors import DatabaseUnavailable
+from fault_points import Reach, pass_by
 
 log = structlog.get_logger(__name__)
 
@@ -48,13 +49,22 @@ PASSING = {
 class Dispatcher:
     """A bounded starter of workflows; `running()` is its life."""
 
-    def __init__(self, client: Client, database: Database, metrics: Metrics, *, at_once: int = AT_ONCE) -> None:
+    def __init__(
+        self,
+        client: Client,
+        database: Database,
+        metrics: Metrics,
+        *,
+        at_once: int = AT_ONCE,
+        reach: Reach = pass_by,
+    ) -> None:
         self._client = client
         self._database = database
         self._at_once = at_once
+        self._reach = reach
         self._queue: asyncio.Queue[Start] = asyncio.Queue(CAPACITY)
         self._waiting: set[str] = set()
-        self._started: list[UUID] = []
+        self._started: list[tuple[UUID, int]] = []
         self._failures = 0
         self._probing = asyncio.Lock()
         self._cancels: set[asyncio.Task[None]] = set()
@@ -67,9 +77,9 @@ class Dispatcher:
         self._waiting.add(start.key)
         self._queue.put_nowait(start)
 
-    def cancel_soon(self, generation_id: UUID) -> None:
+    def cancel_soon(self, generation_id: UUID, run: int) -> None:
         """Tell the engine that the client wants to stop. A hint that may be lost: the row says it for good."""
-        task = asyncio.create_task(self._cancel(generation_id))
+        task = asyncio.create_task(self._cancel(workflow_id(generation_id, run)))
         self._cancels.add(task)
         task.add_done_callback(self._cancels.discard)
 
@@ -109,7 +119,9 @@ class Dispatcher:
     async def _is_settled(self, start: Start) -> bool:
         """True when there is nothing left to try now."""
         try:
+            self._reach("workflow.start:before")
             await start.send(self._client)
+            self._reach("workflow.start:after")
         except RPCError as error:
             log.warning("dispatch.failed", workflow=start.key, status=error.status.name)
             return error.status not in PASSING
@@ -120,7 +132,7 @@ class Dispatcher:
             log.exception("dispatch.broken", workflow=start.key)
             return True
         if isinstance(start, GenerationStart):
-            self._started.append(start.generation_id)
+            self._started.append((start.generation_id, start.run))
         return True
 
     async def _sweep_forever(self) -> None:
@@ -158,13 +170,14 @@ class Dispatcher:
         if not self._started:
             return
         batch = self._started[:]
-        async with self._database.transaction() as session:
+        async with self._database.transaction("generation.dispatched") as session:
             await generations.mark_dispatched(session, batch)
         del self._started[: len(batch)]
 
-    async def _cancel(self, generation_id: UUID) -> None:
+    async def _cancel(self, workflow: str) -> None:
+        self._reach("workflow.cancel:before")
         try:
-            handle = self._client.get_workflow_handle(workflow_id(generation_id))
-            await handle.cancel(rpc_timeout=RPC_TIMEOUT)
+            await self._client.get_workflow_handle(workflow).cancel(rpc_timeout=RPC_TIMEOUT)
         except (RPCError, RuntimeError, OSError) as error:
-            log.info("cancel.left_to_the_row", generation=str(generation_id), error=type(error).__name__)
+            log.info("cancel.left_to_the_row", workflow=workflow, error=type(error).__name__)
+        self._reach("workflow.cancel:after")

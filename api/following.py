@@ -40,7 +40,7 @@ class EventNote:
 
     @property
     def is_final(self) -> bool:
-        """True for the last event there is."""
+        """True for an event that tells of the generation's end."""
         return self.type in FINAL_TYPES
 
 
@@ -52,10 +52,15 @@ class _Tail:
         self.followers = 0
         self.rung = asyncio.Event()
         self.reader: asyncio.Task[None] | None = None
+        self.has_ended = False
 
     def add(self, rows: Sequence[Event]) -> None:
         """Append what was read and wake everybody; each sleeper holds the bell it waits for."""
-        self.notes.extend(EventNote(row.seq, row.type, row.data, row.created_at) for row in rows)
+        for row in rows:
+            note = EventNote(row.seq, row.type, row.data, row.created_at)
+            self.notes.append(note)
+            # What the reconciler finds after the end is told, too, and changes nothing about the end.
+            self.has_ended = note.is_final or (self.has_ended and note.type != events.REOPENED)
         self.rung.set()
         self.rung = asyncio.Event()
 
@@ -93,7 +98,7 @@ class Following:
                 for note in tail.notes[position:]:
                     position = note.seq
                     yield note
-                if tail.notes and tail.notes[-1].is_final and position >= tail.last_seq:
+                if tail.has_ended and position >= tail.last_seq:
                     return
                 if tail.rung is bell:
                     await self._wait(bell)

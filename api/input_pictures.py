@@ -55,7 +55,7 @@ class InputPictures:
         When the block fails or is canceled, object and row are taken back.
         """
         asset = self._row(picture, tenant_id, generation_id)
-        async with self._database.transaction() as session:
+        async with self._database.transaction("input.pending") as session:
             await assets.announce(session, asset)
         try:
             await self._put(asset, picture)
@@ -70,11 +70,11 @@ class InputPictures:
         A commit whose answer was lost may have made the picture a generation's own: then nothing is deleted.
         """
         try:
-            async with self._database.transaction() as session:
+            async with self._database.transaction("input.deleting") as session:
                 if not await input_assets.abandon(session, asset.id):
                     return
             await self._storage.delete(asset.key)
-            async with self._database.transaction() as session:
+            async with self._database.transaction("input.deleted") as session:
                 await assets.mark(session, asset.id, AssetState.deleted)
         except DioramaError as error:
             log.warning("input_picture.left_behind", asset=str(asset.id), code=error.code)

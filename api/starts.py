@@ -67,19 +67,21 @@ class GenerationStart:
     tenant_id: UUID
     kind: Kind
     summary: str
+    run: int = 1
 
     @classmethod
     def of(cls, generation: Generation) -> Self:
         """The start of an accepted generation."""
-        return cls(generation.id, generation.tenant_id, generation.kind, summary(generation.kind, generation.request))
+        line = summary(generation.kind, generation.request)
+        return cls(generation.id, generation.tenant_id, generation.kind, line, generation.run)
 
     @property
     def key(self) -> str:
         """The workflow's id."""
-        return workflow_id(self.generation_id)
+        return workflow_id(self.generation_id, self.run)
 
     async def send(self, client: Client) -> None:
-        """Start it; a generation has one run for ever, also after that run has ended."""
+        """Start it; a run is started once for ever, also after it has ended."""
         given = GenerationInput(generation_id=self.generation_id, tenant_id=self.tenant_id, kind=self.kind)
         try:
             await client.start_workflow(

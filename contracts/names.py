@@ -9,11 +9,17 @@ WORKFLOW_SCENE = "diorama.Scene"
 WORKFLOW_AVATAR_SCENE = "diorama.AvatarScene"
 WORKFLOW_DELETE_SESSION = "diorama.DeleteSession"
 
+WORKFLOW_TAKE_BACK = "diorama.TakeBack"
+WORKFLOW_RECONCILE = "diorama.Reconcile"
+WORKFLOW_DELIVER = "diorama.DeliverWebhook"
+
 ACTIVITY_OPEN = "generation.open"
 ACTIVITY_CLOSE = "generation.close"
 ACTIVITY_MAKE_PICTURE = "picture.make"
 ACTIVITY_UNDO_PICTURE = "picture.undo"
 ACTIVITY_DELETE_SESSION = "session.delete"
+ACTIVITY_RECONCILE = "reconcile.check"
+ACTIVITY_DELIVER = "webhook.deliver"
 
 SEARCH_KIND = "DioramaKind"
 SEARCH_TENANT = "DioramaTenant"
@@ -24,6 +30,7 @@ SEARCH_ATTRIBUTES = (SEARCH_KIND, SEARCH_TENANT, SEARCH_STATUS)
 CHANNEL_EVENT = "diorama_event"  # a generation got an event; payload: generation id
 CHANNEL_ENDED = "diorama_ended"  # a generation has ended; payload: generation id
 CHANNEL_WAKE = "diorama_wake"  # a provider sent word about a generation's job; payload: generation id
+CHANNEL_DELIVERY = "diorama_delivery"  # an event is to be delivered to a tenant's endpoint; payload: generation id
 CHANNEL_CANCEL = "diorama_cancel"  # a client wants to stop a generation; payload: generation id
 
 
@@ -32,6 +39,6 @@ def provider_queue(provider: str) -> str:
     return f"diorama-provider-{provider}"
 
 
-def workflow_id(generation_id: UUID) -> str:
-    """One workflow per generation, so that starting twice is harmless."""
-    return f"generation/{generation_id}"
+def workflow_id(generation_id: UUID, run: int = 1) -> str:
+    """One workflow per run of a generation, so that starting twice is harmless; nearly all have one run."""
+    return f"generation/{generation_id}" if run == 1 else f"generation/{generation_id}/{run}"

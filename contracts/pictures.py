@@ -97,11 +97,17 @@ class GenerationInput(Frozen):
 
 
 class Opened(Frozen):
-    """The plan for a generation; `reference` is the picture a scene starts from; `canceled`: stop before the first buy."""
+    """The plan for a generation; `reference` is the picture a scene starts from.
+
+    `canceled`: stop before the first buy; `ended`: it has ended already, and nothing may be done any more. An attempt that
+    does not heartbeat for `heartbeat_s` seconds counts as dead.
+    """
 
     steps: tuple[StepPlan, ...]
     reference: AssetRef | None = None
     canceled: bool = False
+    ended: bool = False
+    heartbeat_s: int = 20
 
     def step(self, step: Step) -> StepPlan:
         """The plan of one step; KeyError when the plan has none."""

@@ -63,6 +63,14 @@ class SpendState(StrEnum):
     unknown = "unknown"
 
 
+class DeliveryState(StrEnum):
+    """pending -> delivered or failed (given up, or the endpoint is gone); a replay makes it pending again."""
+
+    pending = "pending"
+    delivered = "delivered"
+    failed = "failed"
+
+
 class Billed(StrEnum):
     """Whether the provider charges for a purchase."""
 

@@ -11,15 +11,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.pictures import AssetRef
 from contracts.statuses import AssetRole, AssetState, Step
+from db import transitions
 from db.models import Asset, now
 from db.prepared import as_model, run, table_of
 from errors import LeaseLost
-
-COMES_FROM: dict[AssetState, tuple[AssetState, ...]] = {
-    AssetState.stored: (AssetState.pending, AssetState.stored),
-    AssetState.deleting: (AssetState.pending, AssetState.stored, AssetState.deleting),
-    AssetState.deleted: (AssetState.deleting, AssetState.deleted),
-}
 
 
 async def announce(session: AsyncSession, asset: Asset) -> Asset:
@@ -55,7 +50,7 @@ def _marking(state: AssetState) -> Executable:
     table = table_of(Asset)
     moment = bindparam("moment", type_=table.c.created_at.type)
     times = {AssetState.stored: {"stored_at": moment}, AssetState.deleted: {"deleted_at": moment}}
-    here = [table.c.id == bindparam("asset_id"), table.c.state.in_(COMES_FROM[state])]
+    here = [table.c.id == bindparam("asset_id"), table.c.state.in_(transitions.repeatable(transitions.ASSET, state))]
     return update(table).where(*here).values(state=state, **times.get(state, {})).returning(table.c.id)
 
 

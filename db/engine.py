@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from errors import DatabaseUnavailable
+from fault_points import Reach, pass_by
 
 # SQLSTATE classes: connection exception, insufficient resources (too many connections), shut down by an operator.
 AWAY = ("08", "53", "57P")
@@ -27,10 +28,16 @@ def _told_in_our_words() -> Iterator[None]:
 
 
 class Database:
-    """A pool of connections; one `transaction()` per request or activity step, committed at its edge."""
+    """A pool of connections; one `transaction()` per request or activity step, committed at its edge.
 
-    def __init__(self, url: str, *, pool_size: int = 20, application_name: str = "diorama") -> None:
+    A transaction that changes something has a name: NAME:before and NAME:after its commit are fault points.
+    """
+
+    def __init__(
+        self, url: str, *, pool_size: int = 20, application_name: str = "diorama", reach: Reach = pass_by
+    ) -> None:
         self.url = url
+        self._reach = reach
         self._engine: AsyncEngine = create_async_engine(
             url,
             # No overflow: a connection that is opened for one transaction and closed again costs 2 ms of CPU here, and
@@ -48,18 +55,26 @@ class Database:
         self._committing = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(self, name: str = "") -> AsyncIterator[AsyncSession]:
         """A session whose work is committed when the block ends well. Raises DatabaseUnavailable when it is away."""
         with _told_in_our_words():
             async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
                 yield session
+                if name:
+                    self._reach(f"{name}:before")
+        if name:
+            self._reach(f"{name}:after")
 
     @asynccontextmanager
-    async def statement(self) -> AsyncIterator[AsyncSession]:
+    async def statement(self, name: str = "") -> AsyncIterator[AsyncSession]:
         """A session for exactly one statement, which commits by itself: a third of the round trips. Raises as above."""
+        if name:
+            self._reach(f"{name}:before")
         with _told_in_our_words():
             async with AsyncSession(self._committing, expire_on_commit=False) as session:
                 yield session
+        if name:
+            self._reach(f"{name}:after")
 
     async def close(self) -> None:
         """Give all connections back."""

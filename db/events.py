@@ -13,6 +13,8 @@ from contracts.names import CHANNEL_ENDED, CHANNEL_EVENT
 from db.models import Event
 from db.prepared import run, table_of
 
+REOPENED = "generation.reopened"  # an operator decided, or the engine lost the run: the generation goes on
+
 # One round trip: the counter on the generation's row is also the lock that keeps numbers without gaps, and the
 # notification goes out at commit.
 APPEND = text(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, bindparam, func, text, update
+from sqlalchemy import ColumnElement, bindparam, func, text, tuple_, update
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -109,6 +109,11 @@ async def live_count(session: AsyncSession) -> int:
     return (await session.exec(select(func.count()).where(col(Generation.status).in_(LIVE)))).one()
 
 
+async def of_run(session: AsyncSession, generation_id: UUID) -> Generation | None:
+    """The generation, whoever it belongs to: for the reconciler and for operators."""
+    return await session.get(Generation, generation_id)
+
+
 async def request_cancel(session: AsyncSession, generation: Generation) -> None:
     """Write down that the client wants to stop, tell followers, and wake whoever works on it. Repeating changes nothing."""
     requested = await session.exec(
@@ -132,9 +137,10 @@ async def undispatched(session: AsyncSession, *, older_than: timedelta, limit: i
     return (await session.exec(query.order_by(col(Generation.id)).limit(limit))).all()
 
 
-async def mark_dispatched(session: AsyncSession, generation_ids: Sequence[UUID]) -> None:
-    """Note that the engine has these workflows."""
-    await session.exec(update(Generation).where(col(Generation.id).in_(generation_ids)).values(dispatched_at=now()))
+async def mark_dispatched(session: AsyncSession, runs: Sequence[tuple[UUID, int]]) -> None:
+    """Note that the engine has the workflows of these runs; a generation that was reopened meanwhile has not."""
+    these = tuple_(col(Generation.id), col(Generation.run)).in_(runs)
+    await session.exec(update(Generation).where(these).values(dispatched_at=now()))
 
 
 async def deleted_of_session(session: AsyncSession, tenant_id: UUID, session_id: str) -> Sequence[Generation]:

@@ -8,15 +8,22 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.statuses import AssetState
 from db.models import Asset, now
+from errors import ServiceUnavailable
 
 
 async def attach(session: AsyncSession, asset_id: UUID, generation_id: UUID) -> None:
-    """The picture is stored and belongs to this generation: from now on they are undone and deleted as one."""
-    await session.exec(
+    """The picture is stored and belongs to this generation: from now on they are undone and deleted as one.
+
+    Raises ServiceUnavailable when it was removed meanwhile, because its acceptance took too long.
+    """
+    attached = (
         update(Asset)
-        .where(col(Asset.id) == asset_id)
+        .where(col(Asset.id) == asset_id, col(Asset.state) == AssetState.pending)
         .values(generation_id=generation_id, state=AssetState.stored, stored_at=now())
+        .returning(col(Asset.id))
     )
+    if (await session.exec(attached)).scalar_one_or_none() is None:
+        raise ServiceUnavailable
 
 
 async def abandon(session: AsyncSession, asset_id: UUID) -> bool:

@@ -1,9 +1,4 @@
-"""The ledger of purchases: every state a spend can be in, and the only ways from one to the next.
-
-    held ──► sent ──► submitted ──► settled
-      │ ◄──────┤           │
-      ▼        ├► unknown ◄┤          (may have been bought: people or the policy decide)
-    released ◄─┴───────────┘          (nothing owed)
+"""The ledger of purchases: claiming a spend, and moving it on along the state machine in db/transitions.py.
 
 A move names the lease under which it is made. Whoever claims the row next gets a higher lease, and from then on the
 earlier holder can change nothing: it gets LeaseLost.
@@ -25,6 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.pictures import PictureOrder
 from contracts.statuses import Billed, SpendState, Step
+from db import transitions
 from db.models import Spend, now
 from db.prepared import as_model, run, table_of
 from errors import LeaseLost
@@ -32,14 +28,6 @@ from errors import LeaseLost
 # Not columns, but what PostgreSQL reckons `lease_until` and `sends` from.
 WINDOW, SENDS_BY = "window_s", "sends_by"
 ENDED = (SpendState.settled, SpendState.released)
-COMES_FROM: dict[SpendState, tuple[SpendState, ...]] = {
-    SpendState.held: (SpendState.sent,),  # provably not bought: it may be sent again
-    SpendState.sent: (SpendState.held,),
-    SpendState.submitted: (SpendState.sent, SpendState.unknown),
-    SpendState.settled: (SpendState.submitted, SpendState.sent, SpendState.unknown),
-    SpendState.released: (SpendState.held, SpendState.sent, SpendState.submitted, SpendState.unknown),
-    SpendState.unknown: (SpendState.sent, SpendState.submitted),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +187,7 @@ def _moving(to: SpendState, names: tuple[str, ...]) -> Executable:
         seconds = bindparam(f"new_{WINDOW}", type_=Float)
         values["lease_until"] = func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds)
     here = [table.c.id == bindparam("spend_id"), table.c.lease == bindparam("our_lease")]
-    came_from = table.c.state.in_(COMES_FROM[to])
+    came_from = table.c.state.in_(transitions.SPEND[to])
     return update(table).where(*here, came_from).values(state=to, **values).returning(table)
 
 

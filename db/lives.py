@@ -6,12 +6,13 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Executable, bindparam, select, update
+from sqlmodel import col
 from sqlmodel import select as select_model
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.pictures import Closing
 from contracts.statuses import Status
-from db import events, ledger
+from db import events, ledger, transitions
 from db.models import Generation, now
 from db.prepared import as_model, run, table_of
 from errors import GenerationCanceled, NotFound
@@ -48,6 +49,23 @@ async def open_(session: AsyncSession, generation: Generation) -> None:
     opened = await run(session, _opening(), {"generation_id": generation.id, "moment": now()})
     if opened.one_or_none() is not None:
         await events.append(session, generation.id, "generation.running", stage="starting")
+
+
+async def reopen(session: AsyncSession, generation_id: UUID, why: str) -> bool:
+    """Have the story told once more, by a run of its own: the ledger keeps it from buying anything again.
+
+    False when the generation is in a state that does not lead there. `why` is a word for the event.
+    """
+    here = [col(Generation.id) == generation_id, col(Generation.status).in_(transitions.GENERATION[Status.queued])]
+    again = {"status": Status.queued, "run": Generation.run + 1, "dispatched_at": None, "finished_at": None}
+    ended = {"cost_usd": None, "result": None, "error": None, "rollback": None}
+    reopened = update(Generation).where(*here).values(**again, **ended).returning(col(Generation.run))
+    run_number = (await session.exec(reopened)).scalar_one_or_none()
+    if run_number is not None:
+        await events.append(
+            session, generation_id, events.REOPENED, {"why": why, "run": run_number}, stage="queued again"
+        )
+    return run_number is not None
 
 
 async def close(session: AsyncSession, closing: Closing) -> Generation:

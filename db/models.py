@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
 
-from contracts.statuses import AssetRole, AssetState, Billed, Kind, SpendState, Status, Step
+from contracts.statuses import AssetRole, AssetState, Billed, DeliveryState, Kind, SpendState, Status, Step
 
 # Fixed names, so that a migration can speak of a constraint that another machine made.
 NAMING = {
@@ -60,7 +60,7 @@ class Tenant(Table, table=True):
 
 
 class ApiKey(Table, table=True):
-    """A key of a tenant; only a keyed hash of its secret is kept."""
+    """A key of a tenant; only a keyed hash of its secret is kept. An operator's key also opens /v1/operations."""
 
     __tablename__ = "api_key"
 
@@ -68,6 +68,7 @@ class ApiKey(Table, table=True):
     tenant_id: UUID = Field(foreign_key="tenant.id", index=True)
     name: str = Field(max_length=100)
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    operator: bool = False
     created_at: datetime = Field(default_factory=now)
     revoked_at: datetime | None = None
 
@@ -81,6 +82,8 @@ class Generation(Table, table=True):
         Index("ix_generation_session", "tenant_id", "session_id", "id", postgresql_where="session_id is not null"),
         Index("ix_generation_tags", "tags", postgresql_using="gin"),
         Index("ix_generation_undispatched", "id", postgresql_where="dispatched_at is null and status = 'queued'"),
+        Index("ix_generation_live", "id", postgresql_where="status in ('queued', 'running')"),
+        Index("ix_generation_review", "id", postgresql_where="status = 'needs_review'"),
         Index(
             "uq_generation_idempotency",
             "tenant_id",
@@ -103,11 +106,13 @@ class Generation(Table, table=True):
     request_hash: str = Field(max_length=64)
     acceptance: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     input_asset_id: UUID | None = None
+    # The story is told once more, under a workflow id of its own, after an operator's decision or when the engine lost it.
+    run: int = 1
     quote_max_usd: Decimal = Field(sa_column=_usd())
     cost_usd: Decimal | None = Field(default=None, sa_column=_usd(nullable=True))
-    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
-    error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB))
-    rollback: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(JSONB))
+    result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
+    rollback: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     event_seq: int = 0
     created_at: datetime = Field(default_factory=now)
     dispatched_at: datetime | None = None
@@ -124,6 +129,7 @@ class Asset(Table, table=True):
         Index("ix_asset_generation", "generation_id"),
         Index("ix_asset_tenant", "tenant_id", "id"),
         Index("ix_asset_unfinished", "id", postgresql_where="state in ('pending', 'deleting')"),
+        Index("ix_asset_stored", "stored_at", postgresql_where="state = 'stored'"),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
@@ -156,6 +162,11 @@ class Spend(Table, table=True):
         Index("uq_spend_purchase", "generation_id", "step", "purchase", unique=True),
         Index("ix_spend_job", "provider", "provider_job_id"),
         Index("ix_spend_open", "id", postgresql_where="state in ('held', 'sent', 'submitted', 'unknown')"),
+        Index(
+            "ix_spend_unverified",
+            "id",
+            postgresql_where="state = 'settled' and billed = 'unknown' and verified_at is null",
+        ),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
@@ -187,6 +198,8 @@ class Spend(Table, table=True):
     sent_at: datetime | None = None
     submitted_at: datetime | None = None
     ended_at: datetime | None = None
+    # When the provider was asked about a purchase that had ended without its word.
+    verified_at: datetime | None = None
 
 
 class Event(Table, table=True):
@@ -197,3 +210,110 @@ class Event(Table, table=True):
     type: str = Field(max_length=50)
     data: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     created_at: datetime = Field(default_factory=now)
+
+
+class Notice(Table, table=True):
+    """A provider's webhook, once per webhook id: word of a job, not believed before the provider was asked."""
+
+    __table_args__ = (Index("ix_notice_token", "token"), Index("ix_notice_received", "received_at"))
+
+    id: str = Field(primary_key=True, max_length=200)
+    provider: str = Field(max_length=50)
+    token: str = Field(max_length=64)
+    job_id: str | None = Field(default=None, max_length=100)
+    received_at: datetime = Field(default_factory=now)
+
+
+class Finding(Table, table=True):
+    """Something that the reconciler found astray, and what it did about it."""
+
+    __table_args__ = (Index("ix_finding_kind", "kind", "id"), Index("ix_finding_generation", "generation_id"))
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    kind: str = Field(max_length=50)
+    action: str = Field(max_length=50)
+    tenant_id: UUID | None = None
+    generation_id: UUID | None = None
+    spend_id: UUID | None = None
+    asset_id: UUID | None = None
+    object_key: str | None = Field(default=None, max_length=300)
+    facts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = Field(default_factory=now)
+
+
+class OperatorAction(Table, table=True):
+    """What an operator decided, who it was, and why. Never changed, never deleted."""
+
+    __tablename__ = "operator_action"
+    __table_args__ = (Index("ix_operator_action_generation", "generation_id"),)
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    key_id: str = Field(foreign_key="api_key.id", max_length=12)
+    action: str = Field(max_length=50)
+    generation_id: UUID | None = None
+    spend_id: UUID | None = None
+    note: str = Field(default="", max_length=1000)
+    facts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
+    created_at: datetime = Field(default_factory=now)
+
+
+class WebhookEndpoint(Table, table=True):
+    """Where a tenant wants to be told. Its secrets are derived from `id` and `secret_version`, and so are not kept."""
+
+    __tablename__ = "webhook_endpoint"
+    __table_args__ = (Index("ix_webhook_endpoint_tenant", "tenant_id", "id"),)
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(foreign_key="tenant.id")
+    url: str = Field(max_length=2000)
+    description: str = Field(default="", max_length=200)
+    # Event types, for example `generation.succeeded`; empty for all.
+    events: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
+    secret_version: int = 1
+    # Until then, messages are signed with the version before, too, so that receivers can change over.
+    previous_secret_until: datetime | None = None
+    created_at: datetime = Field(default_factory=now)
+    disabled_at: datetime | None = None
+    disabled_reason: str | None = Field(default=None, max_length=100)
+    deleted_at: datetime | None = None
+
+
+class Delivery(Table, table=True):
+    """One event on its way to one endpoint; made in the transaction that makes the event."""
+
+    __table_args__ = (
+        Index("uq_delivery_event", "endpoint_id", "generation_id", "event_seq", unique=True),
+        Index("ix_delivery_undispatched", "id", postgresql_where="dispatched_at is null and state = 'pending'"),
+        Index("ix_delivery_pending", "id", postgresql_where="state = 'pending'"),
+        Index("ix_delivery_endpoint", "endpoint_id", "id"),
+    )
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    tenant_id: UUID = Field(foreign_key="tenant.id")
+    endpoint_id: UUID = Field(foreign_key="webhook_endpoint.id")
+    generation_id: UUID = Field(foreign_key="generation.id")
+    event_seq: int
+    event_type: str = Field(max_length=50)
+    state: DeliveryState = Field(default=DeliveryState.pending, sa_column=_word(DeliveryState, "state"))
+    # Counts from 1; a replay by the tenant is a run more.
+    run: int = 1
+    attempts: int = 0
+    last_status: int | None = None
+    last_error: str | None = Field(default=None, max_length=100)
+    created_at: datetime = Field(default_factory=now)
+    dispatched_at: datetime | None = None
+    next_attempt_at: datetime | None = None
+    ended_at: datetime | None = None
+
+
+class DeliveryAttempt(Table, table=True):
+    """One POST to an endpoint: what came back, and how long it took."""
+
+    __tablename__ = "delivery_attempt"
+
+    delivery_id: UUID = Field(foreign_key="delivery.id", primary_key=True)
+    number: int = Field(primary_key=True)
+    status: int | None = None
+    error: str | None = Field(default=None, max_length=100)
+    took_ms: int
+    attempted_at: datetime = Field(default_factory=now)

@@ -1,19 +1,45 @@
-"""Finding a purchase from outside: a provider's webhook knows only our token."""
+"""Finding a purchase from outside: a provider's webhook knows our token, and the job that we may have lost."""
 
 from sqlalchemy import text
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.names import CHANNEL_WAKE
+from db.models import Notice, Spend
 from db.prepared import run
 
-WAKE = text(
+# One statement: a webhook that comes once more is counted as known, and wakes nobody.
+RECEIVE = text(
     """
-    select pg_notify(:channel, cast(generation_id as text)) from spend where token = :token and provider = :provider
+    with known as (
+        select generation_id from spend where token = :token and provider = :provider
+    ), received as (
+        insert into notice (id, provider, token, job_id, received_at)
+        select :id, :provider, :token, :job_id, clock_timestamp() from known
+        on conflict do nothing
+        returning id
+    )
+    select (select pg_notify(:channel, cast(generation_id as text)) from received) from known
     """
 )
 
 
-async def wake(session: AsyncSession, provider: str, token: str) -> bool:
-    """Make whoever waits for this purchase's job ask the provider now. False when this provider never got this token."""
-    found = await run(session, WAKE, {"channel": CHANNEL_WAKE, "token": token, "provider": provider})
+async def receive(session: AsyncSession, notice: Notice) -> bool:
+    """Keep a provider's word, once per webhook id, and make whoever waits for this purchase's job ask the provider now.
+
+    False when this provider never got this token.
+    """
+    values = {"id": notice.id, "provider": notice.provider, "token": notice.token, "job_id": notice.job_id}
+    found = await run(session, RECEIVE, values | {"channel": CHANNEL_WAKE})
     return found.one_or_none() is not None
+
+
+async def job_named_in_notices(session: AsyncSession, spend: Spend) -> str | None:
+    """The job that a webhook named for this purchase: not to be believed before the provider was asked about it."""
+    query = (
+        select(Notice.job_id)
+        .where(Notice.token == spend.token, Notice.provider == spend.provider, col(Notice.job_id).is_not(None))
+        .order_by(col(Notice.received_at))
+        .limit(1)
+    )
+    return (await session.exec(query)).first()

@@ -37,6 +37,7 @@ def stack_environment(
         "DIORAMA_BOOTSTRAP_API_KEY": secrets.bootstrap_api_key,
         **_replicate(addresses.sandbox_url, secrets, options, callers),
         **_openai(addresses.sandbox_url, secrets, options, callers),
+        **options.settings,
     }
 
 

@@ -19,6 +19,7 @@ class StackOptions:
     ports: fixed numbers by name (`api`, `temporal_ui`, ... see `deploy.stack_ports.PORT_NAMES`).
     api_host: the address that the API listens on; 0.0.0.0 makes it reachable from other machines.
     image_url_hosts: `host:port` that may be fetched although they are private addresses.
+    settings: further DIORAMA_* variables for the API and the worker, which go before all others.
     ready_timeout_s: how long each service may take until it serves, seconds.
     """
 
@@ -27,6 +28,7 @@ class StackOptions:
     ports: Mapping[str, int] = field(default_factory=dict)
     api_host: str = LOOPBACK
     image_url_hosts: tuple[str, ...] = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
     sandbox_drawing: Literal["full", "fast"] = "full"
     sandbox_duration_s: float = 2
     ready_timeout_s: float = 60

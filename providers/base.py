@@ -1,6 +1,6 @@
 """The seam to the providers: what is ordered, what comes back, and the Protocol."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -26,6 +26,7 @@ class Purchase:
     `token` is ours: it rides in whatever field the provider lets us set, so that a purchase whose answer was lost can be
     found again. `size` is what the client wants in pixels (None: what the model gives); the provider's file asks the model
     for the nearest size of the catalog's recipe. `deadline_s`: seconds from now after which the provider shall stop.
+    `first_byte_by`: the reading of this process's monotonic clock (seconds) after which nothing of it may be sent any more.
     """
 
     token: str
@@ -37,6 +38,7 @@ class Purchase:
     references: tuple[ReferenceImage, ...]
     deadline_s: int
     webhook_url: str | None = None
+    first_byte_by: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,15 @@ class LostJob:
     conclusive: bool  # False: this provider cannot say that there is none
 
 
+@dataclass(frozen=True, slots=True)
+class ListedJob:
+    """A job as the provider lists it. `token` is what rides where we put ours; None: it shows nothing of the kind."""
+
+    token: str | None
+    created_at: datetime
+    report: JobReport
+
+
 class ImageProvider(Protocol):
     """A vendor. Every method raises errors of the ProviderError branch and nothing else.
 
@@ -113,6 +124,12 @@ class ImageProvider(Protocol):
         """Look for a purchase by our token among those made since `sent_at`.
 
         ProviderUnavailable/Unreachable/Busy when the look-up itself failed: look again. Not conclusive: never will be.
+        """
+
+    def list_jobs(self, since: datetime) -> AsyncGenerator[ListedJob]:
+        """All jobs of our account since then, newest first; nothing at all from a provider that has no such list.
+
+        ProviderUnavailable/Unreachable/Busy when a page cannot be read.
         """
 
     async def fetch_output(self, output: RemoteFile, *, max_bytes: int) -> bytes:

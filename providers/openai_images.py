@@ -1,5 +1,6 @@
 """OpenAI Images: synchronous, so the answer is the picture, and a lost answer is a lost picture."""
 
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from hashlib import sha256
 
@@ -7,7 +8,7 @@ import httpx
 from pydantic import SecretStr
 
 from errors import DeadlineExceeded, OutcomeUnknown, ProviderError
-from providers.base import FinishedPicture, JobReport, LostJob, Purchase, ReferenceImage, RemoteFile
+from providers.base import FinishedPicture, JobReport, ListedJob, LostJob, Purchase, ReferenceImage, RemoteFile
 from providers.catalog import Catalog
 from providers.http import HttpSettings, build_client
 from providers.model_entry import ModelEntry
@@ -55,7 +56,7 @@ class OpenAIImagesProvider:
             raise
 
     async def _bought(self, purchase: Purchase, *, timeout_s: float) -> FinishedPicture:
-        async with one_purchase(self._client, timeout_s=timeout_s) as call:
+        async with one_purchase(self._client, purchase, timeout_s=timeout_s) as call:
             entry = self._catalog.entry(self.name, purchase.model)
             answer = await call.send(await _request(call, purchase, entry), max_bytes=_MAX_ANSWER_BYTES)
         if not answer.is_success:
@@ -73,6 +74,12 @@ class OpenAIImagesProvider:
     async def find_lost(self, token: str, sent_at: datetime) -> LostJob:
         """OpenAI lists no pictures: whether one was made cannot be known."""
         return LostJob(None, conclusive=False)
+
+    async def list_jobs(self, since: datetime) -> AsyncGenerator[ListedJob]:
+        """Nothing: OpenAI lists no pictures."""
+        none: tuple[ListedJob, ...] = ()
+        for job in none:
+            yield job
 
     async def fetch_output(self, output: RemoteFile, *, max_bytes: int) -> bytes:
         """Never called: the picture came with the answer. Raises ProviderError saying so."""

@@ -1,6 +1,7 @@
 """Calling a create: once, within one time limit, knowing whether anything of it may have reached the provider."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -17,19 +18,30 @@ from errors import (
     UnknownModel,
 )
 from providers.answers import Answer, read_answer
+from providers.base import Purchase
 
 Upload = tuple[str, tuple[str, bytes, str]]  # form field, (file name, bytes, content type)
 
-# httpcore's name for the moment before the first byte of a request is written to a connection.
+# httpcore's names for the moments before the head, and before the body, of a request are written to a connection.
 _FIRST_BYTE = "http11.send_request_headers.started"
+_BODY = "http11.send_request_body.started"
+
+
+class SentTooLate(Exception):
+    """The moment until which this process was allowed to send has passed."""
 
 
 class PurchaseCall:
-    """One create. `may_have_left` turns true just before the first byte of the request is written."""
+    """One create. `may_have_left` turns true just before the first byte of the request is written.
 
-    def __init__(self, client: httpx.AsyncClient, timeout_s: float) -> None:
+    `first_byte_by` is looked at in that moment, and before the body once more: a process that was paused since it was
+    allowed to send must not send any more, because another may be buying by now. Without its body a create buys nothing.
+    """
+
+    def __init__(self, client: httpx.AsyncClient, timeout_s: float, first_byte_by: float | None = None) -> None:
         self._client = client
         self._timeout_s = timeout_s
+        self._first_byte_by = first_byte_by
         self.may_have_left = False
 
     async def send(self, request: httpx.Request, *, max_bytes: int) -> Answer:
@@ -63,19 +75,23 @@ class PurchaseCall:
         return ProviderUnreachable(reason=reason)
 
     async def _trace(self, event: str, _info: object) -> None:
-        if event == _FIRST_BYTE:
+        if event in {_FIRST_BYTE, _BODY}:
+            if self._first_byte_by is not None and time.monotonic() > self._first_byte_by:
+                raise SentTooLate
             self.may_have_left = True
 
 
 @asynccontextmanager
-async def one_purchase(client: httpx.AsyncClient, *, timeout_s: float) -> AsyncIterator[PurchaseCall]:
+async def one_purchase(
+    client: httpx.AsyncClient, purchase: Purchase, *, timeout_s: float
+) -> AsyncIterator[PurchaseCall]:
     """All that a purchase takes, uploads included, within `timeout_s` seconds.
 
     Raises ProviderUnreachable when nothing can have been sent (a reference picture that could not be read or uploaded is
     such a case) and OutcomeUnknown when something may have been, whatever went wrong. What the catalog does not have is
     a definite refusal, and so is a ProviderError, which passes through, as a StorageError of our own does.
     """
-    call = PurchaseCall(client, timeout_s)
+    call = PurchaseCall(client, timeout_s, purchase.first_byte_by)
     try:
         async with asyncio.timeout(timeout_s):
             yield call

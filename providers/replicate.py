@@ -1,5 +1,6 @@
 """Replicate: predictions that are bought with one call, polled by id, and found again by our token."""
 
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from pydantic import SecretStr
 
 from errors import OutcomeUnknown, ProviderBusy, ProviderUnavailable, ProviderUnreachable
 from providers.answers import Answer, is_text
-from providers.base import JobReport, LostJob, Purchase, RemoteFile
+from providers.base import JobReport, ListedJob, LostJob, Purchase, RemoteFile
 from providers.catalog import Catalog
 from providers.download import Downloader
 from providers.http import HttpSettings, build_client
@@ -55,13 +56,14 @@ class ReplicateProvider:
         self._catalog = catalog
         self._provider = catalog.provider(self.name)
         self._rates = {entry.model: entry.token_rates for entry in catalog.models if entry.provider == self.name}
+        self._token_fields = {entry.model: entry.input.token for entry in catalog.models if entry.provider == self.name}
         self._reads = reads
         self._client = build_client(base_url, token, http or HttpSettings())
         self._downloader = Downloader(self._client)
 
     async def submit(self, purchase: Purchase) -> JobReport:
         """Buy a prediction, once; `submit_timeout_s` bounds the uploads and the create together."""
-        async with one_purchase(self._client, timeout_s=self.submit_timeout_s) as call:
+        async with one_purchase(self._client, purchase, timeout_s=self.submit_timeout_s) as call:
             entry = self._catalog.entry(self.name, purchase.model)
             body: dict[str, Any] = {"input": await model_input(purchase, entry, self._upload)}
             if purchase.webhook_url is not None:
@@ -100,8 +102,7 @@ class ReplicateProvider:
         Conclusive only when every page was read and every prediction on them showed what it was made from. A page that
         cannot be read raises ProviderUnavailable, ProviderUnreachable or ProviderBusy: look again later.
         """
-        since = (sent_at.astimezone(UTC) - _CLOCK_SKEW).isoformat().replace("+00:00", "Z")
-        query = str(httpx.QueryParams({"created_after": since}))
+        query = _created_after(sent_at)
         legible = datetime.now(UTC) - sent_at < _KEPT_FOR
         for _ in range(_MAX_PAGES):
             rows, query = await self._page(query)
@@ -112,6 +113,17 @@ class ReplicateProvider:
             if not query:
                 return LostJob(None, conclusive=legible)
         return LostJob(None, conclusive=False)
+
+    async def list_jobs(self, since: datetime) -> AsyncGenerator[ListedJob]:
+        """All predictions of the account since then, newest first, as far back as the list is read for a look-up."""
+        query = _created_after(since)
+        for _ in range(_MAX_PAGES):
+            rows, query = await self._page(query)
+            for row in rows:
+                made_at = _moment(row.get("created_at")) or since
+                yield ListedJob(self._token_in(row), made_at, self._prediction(row, row["id"]))
+            if not query:
+                return
 
     async def fetch_output(self, output: RemoteFile, *, max_bytes: int) -> bytes:
         """Download a finished picture, of at most `max_bytes`."""
@@ -171,6 +183,14 @@ class ReplicateProvider:
             raise refusal
         return answer
 
+    def _token_in(self, row: dict[str, Any]) -> str | None:
+        made_from, webhook = row.get("input"), row.get("webhook")
+        field = self._token_fields.get(str(row.get("model")))
+        token = made_from.get(field) if isinstance(made_from, dict) else None
+        if not is_text(token) and is_text(webhook):
+            token = webhook.rpartition("/")[2]
+        return token if is_text(token) else None
+
     def _report(self, answer: Answer, job_id: str) -> JobReport:
         fields = answer.fields()
         if "status" not in fields:
@@ -184,6 +204,19 @@ class ReplicateProvider:
         if not is_job_id(job_id):
             raise ProviderUnavailable("This is not an id of a prediction.")
         return f"/v1/predictions/{job_id}"
+
+
+def _created_after(moment: datetime) -> str:
+    since = (moment.astimezone(UTC) - _CLOCK_SKEW).isoformat().replace("+00:00", "Z")
+    return str(httpx.QueryParams({"created_after": since}))
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None
 
 
 def _carries(row: dict[str, Any], token: str) -> bool:

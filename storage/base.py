@@ -84,8 +84,8 @@ class ObjectStorage(Protocol):
         With `filename` a browser saves it under that name. It is not checked whether the object is there.
         """
 
-    def list_prefix(self, prefix: str) -> AsyncGenerator[StoredObject]:
-        """All objects whose key starts with `prefix`, in the order of their keys' UTF-8 bytes."""
+    def list_prefix(self, prefix: str, *, after: str = "") -> AsyncGenerator[StoredObject]:
+        """All objects whose key starts with `prefix` and comes after the key `after`, in the order of the keys' UTF-8 bytes."""
 
     async def close(self) -> None:
         """Give connections back."""

@@ -61,10 +61,10 @@ class MemoryStorage:
         query = {"expires": int(expires.total_seconds())} | ({"filename": filename} if filename else {})
         return f"memory:///{quote(key)}?{urlencode(query)}"
 
-    async def list_prefix(self, prefix: str) -> AsyncGenerator[StoredObject]:
+    async def list_prefix(self, prefix: str, *, after: str = "") -> AsyncGenerator[StoredObject]:
         """See ObjectStorage."""
         for key in sorted(self._objects, key=str.encode):
-            if key.startswith(prefix) and key in self._objects:
+            if key.startswith(prefix) and key.encode() > after.encode() and key in self._objects:
                 yield replace(self._objects[key][0], content_type="", sha256=None, metadata={}, tags={})
 
     async def close(self) -> None:

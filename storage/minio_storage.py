@@ -127,10 +127,13 @@ class MinioStorage:
         url: str = await self._client.presigned_get_object(self._bucket, key, expires, response_headers=headers)
         return url
 
-    async def list_prefix(self, prefix: str) -> AsyncGenerator[StoredObject]:
+    async def list_prefix(self, prefix: str, *, after: str = "") -> AsyncGenerator[StoredObject]:
         """See ObjectStorage. Read in pages of 1000."""
         with in_our_words():
-            async for found in self._connected().list_objects(self._bucket, prefix=prefix, recursive=True):
+            listing = self._connected().list_objects(
+                self._bucket, prefix=prefix, recursive=True, start_after=after or None
+            )
+            async for found in listing:
                 key = found.object_name or ""
                 if not key.endswith("/"):  # an empty folder of a gateway over a file system
                     yield _listed(key, found)

@@ -33,7 +33,10 @@ async def tell(given: GenerationInput, story: Story) -> None:
     pictures = PictureStep(given, saga)
     try:
         plan = await _open(given)
+        if plan.ended:
+            return
         pictures.count(plan)
+        saga.heartbeat = timedelta(seconds=plan.heartbeat_s)
         made = await story(plan, pictures)
     except BaseException as error:  # noqa: BLE001 - a cancellation is no Exception, and must be compensated too
         await _end_badly(given, saga, error, pictures.current)

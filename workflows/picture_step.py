@@ -15,8 +15,6 @@ from errors import OutcomeUnknown, error_class
 from workflows.failure import failure_of
 from workflows.saga import Saga
 
-# An attempt that died is noticed after this long; a third of it is the time between heartbeats.
-HEARTBEAT = timedelta(seconds=20)
 # Attempts never buy again, so they may outlast half an hour of outage: 60 times at most 30 s.
 ATTEMPTS = 60
 # How often a picture that was lost by its maker may be bought once more from the same model.
@@ -38,10 +36,13 @@ class PictureStep:
         self._made: list[PictureMade] = []
         self._purchases: dict[Step, int] = {}
         self._parts = 1
+        # An attempt that died is noticed after this long; a third of it is the time between heartbeats.
+        self._heartbeat = timedelta(seconds=20)
 
     def count(self, plan: Opened) -> None:
-        """Take note of how many pictures there will be."""
+        """Take note of how many pictures there will be, and of how long an attempt may be silent."""
         self._parts = max(1, len(plan.steps))
+        self._heartbeat = timedelta(seconds=plan.heartbeat_s)
 
     async def make(self, plan: StepPlan, reference: AssetRef | None = None) -> PictureMade:
         """The step's picture, from the first candidate that can make it. Raises the last candidate's ActivityError."""
@@ -101,7 +102,7 @@ class PictureStep:
             task_queue=provider_queue(candidate.provider),
             # The deadline stops the provider; the rest is room for downloads, stores and outages of ours.
             start_to_close_timeout=timedelta(seconds=plan.deadline_s + 900),
-            heartbeat_timeout=HEARTBEAT,
+            heartbeat_timeout=self._heartbeat,
             retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=ATTEMPTS),
             cancellation_type=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=f"{plan.step}: {candidate.provider} {candidate.model}",

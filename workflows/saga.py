@@ -23,6 +23,7 @@ class Saga:
     def __init__(self, given: GenerationInput) -> None:
         self._given = given
         self._begun: list[Step] = []
+        self.heartbeat = timedelta(seconds=20)
 
     def remember(self, step: Step) -> None:
         """From now on a roll-back takes this step back too."""
@@ -44,7 +45,7 @@ class Saga:
                 order,
                 task_queue=MAIN_QUEUE,
                 start_to_close_timeout=timedelta(minutes=5),
-                heartbeat_timeout=timedelta(seconds=20),
+                heartbeat_timeout=self.heartbeat,
                 # About ten minutes of trying; after that the report says what is left, and nothing is forgotten.
                 retry_policy=RetryPolicy(maximum_interval=timedelta(seconds=30), maximum_attempts=25),
                 summary=f"take back {step}",

@@ -135,7 +135,7 @@ async def read(caller: CallerDep, session: TransactionDep, generation_id: UUID) 
 )
 async def cancel(services: ServicesDep, caller: CallerDep, generation_id: UUID) -> GenerationAnswer:
     """Ask to stop: jobs are canceled at the provider, pictures of this generation are taken back. Repeating is harmless."""
-    async with services.database.transaction() as session:
+    async with services.database.transaction("generation.cancel") as session:
         row = await _found(session, caller.tenant_id, generation_id, lock=True)
         if row.status is not Status.canceled:
             if row.status.is_final:
@@ -143,7 +143,7 @@ async def cancel(services: ServicesDep, caller: CallerDep, generation_id: UUID) 
             await generations.request_cancel(session, row)
             await session.refresh(row)
     if not row.status.is_final:
-        services.dispatcher.cancel_soon(row.id)
+        services.dispatcher.cancel_soon(row.id, row.run)
     return GenerationAnswer.of(row)
 
 

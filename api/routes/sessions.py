@@ -102,13 +102,13 @@ async def read(caller: CallerDep, session: TransactionDep, session_id: SessionId
 )
 async def delete(services: ServicesDep, caller: CallerDep, session_id: SessionId) -> SessionDeleted:
     """Delete a session: its generations vanish at once, live ones are canceled, pictures are removed soon after."""
-    async with services.database.transaction() as session:
+    async with services.database.transaction("session.deleted") as session:
         found = await sessions.delete(session, caller.tenant_id, session_id)
     if not found:
         raise NotFound("There is no such session.")
     live = [generation for generation in found if not generation.status.is_final]
     for generation in live:
-        services.dispatcher.cancel_soon(generation.id)
+        services.dispatcher.cancel_soon(generation.id, generation.run)
     deletion = SessionDeletion(tenant_id=caller.tenant_id, session_id=session_id)
     services.dispatcher.start_soon(SessionDeletionStart(deletion))
     return SessionDeleted(session_id=session_id, generations=len(found), canceled=len(live))

@@ -1,5 +1,6 @@
 """Webhooks of providers. They are a hint to look, never news to believe: the worker asks the provider itself."""
 
+import json
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -10,6 +11,7 @@ from api.dependencies import ServicesDep
 from api.problems import documented
 from api.strict_json import read_bounded
 from db import spend_lookup
+from db.models import Notice
 from errors import NotFound, WebhookRejected
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -29,11 +31,24 @@ async def receive(services: ServicesDep, request: Request, provider: str, token:
     verifier = services.webhook_verifiers.get(provider)
     if verifier is None:
         raise NotFound("No webhooks are expected from this provider.")
-    _verify(verifier, await read_bounded(request, MAX_BYTES), request)
-    async with services.database.statement() as session:
-        if not await spend_lookup.wake(session, provider, token):
+    body = await read_bounded(request, MAX_BYTES)
+    _verify(verifier, body, request)
+    notice = Notice(id=request.headers["webhook-id"], provider=provider, token=token, job_id=_job_id(body))
+    async with services.database.statement("notice.received") as session:
+        if not await spend_lookup.receive(session, notice):
             raise NotFound("No purchase has this token.")
     return Response(status_code=204)
+
+
+def _job_id(body: bytes) -> str | None:
+    try:
+        told = json.loads(body)
+    except ValueError:
+        return None
+    found = told.get("id") if isinstance(told, dict) else None
+    return (
+        found if isinstance(found, str) and 0 < len(found) <= 100 and found.isascii() and found.isprintable() else None
+    )
 
 
 def _verify(verifier: Webhook, body: bytes, request: Request) -> None:

@@ -1,7 +1,7 @@
 """Buying against a real ledger, with a provider that answers as each test needs it."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -29,7 +29,7 @@ from errors import (
     ProviderUnavailable,
     ProviderUnreachable,
 )
-from providers.base import FinishedPicture, JobReport, LostJob, Purchase, RemoteFile
+from providers.base import FinishedPicture, JobReport, ListedJob, LostJob, Purchase, RemoteFile
 from storage.memory import MemoryStorage
 from tests.integration.conftest import Tables
 from tests.integration.test_ledger import a_generation, an_order, claimed
@@ -67,6 +67,10 @@ class Scripted:
         assert sent_at.tzinfo
         answer: LostJob = _play(self._look_ups.pop(0) if len(self._look_ups) > 1 else self._look_ups[0])
         return answer
+
+    async def list_jobs(self, since: datetime) -> AsyncGenerator[ListedJob]:
+        raise AssertionError(since)
+        yield
 
     async def poll(self, job_id: str) -> JobReport:
         raise AssertionError(job_id)

@@ -12,8 +12,8 @@ from uuid_utils.compat import uuid7
 
 from contracts.pictures import Candidate, PictureOrder
 from contracts.statuses import Kind, SpendState, Step
-from db import events, generations, ledger, lives
-from db.ledger import COMES_FROM, PromptUsed
+from db import events, generations, ledger, lives, transitions
+from db.ledger import PromptUsed
 from db.models import Asset, Generation, Spend
 from errors import LeaseLost
 from tests.integration.conftest import Tables
@@ -87,7 +87,7 @@ async def test_a_spend_moves_only_along_the_drawn_ways(tables: Tables, here: Spe
         async with tables.database.transaction() as session:
             return await MOVES[there](session, spend)
 
-    if here in COMES_FROM[there]:
+    if here in transitions.SPEND[there]:
         assert (await move()).state is there
     else:
         with pytest.raises(LeaseLost):

@@ -261,6 +261,7 @@ async def test_a_generation_that_ends_leaves_no_money_open(tables: Tables) -> No
 async def test_a_generation_that_people_must_look_at_keeps_its_hold(tables: Tables) -> None:
     generation = await a_generation(tables)
     async with tables.database.transaction() as session:
+        await lives.open_(session, generation)
         spend = await ledger.claim(session, an_order(generation), PROMPT)
         spend = await ledger.mark_unknown(session, await ledger.mark_sent(session, spend, window_s=1))
         await lives.close(session, Closing(generation_id=generation.id, outcome="needs_review"))

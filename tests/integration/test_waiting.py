@@ -1,7 +1,8 @@
 """Waiting for jobs: patient with providers, quick when woken, and stopped at the deadline."""
 
 import asyncio
-from datetime import timedelta
+from collections.abc import AsyncGenerator
+from datetime import datetime, timedelta
 
 import pytest
 import structlog
@@ -10,7 +11,7 @@ from activities.waiting import Waiter, WaitingRules
 from db import events, ledger
 from db.models import Spend, now
 from errors import DeadlineExceeded, JobCanceled, ProviderBusy, ProviderError, ProviderUnavailable, ProviderUnreachable
-from providers.base import FinishedPicture, JobReport, LostJob, Purchase, RemoteFile
+from providers.base import FinishedPicture, JobReport, ListedJob, LostJob, Purchase, RemoteFile
 from tests.integration.conftest import Tables
 from tests.integration.test_ledger import a_generation, an_order, claimed
 
@@ -48,6 +49,10 @@ class Slow:
 
     async def submit(self, purchase: Purchase) -> JobReport | FinishedPicture:
         raise AssertionError(purchase)
+
+    async def list_jobs(self, since: datetime) -> AsyncGenerator[ListedJob]:
+        raise AssertionError(since)
+        yield
 
     async def find_lost(self, token: str, sent_at: object) -> LostJob:
         raise AssertionError(token)

@@ -10,25 +10,26 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 OURS = {
-    "activities", "api", "cli", "config", "contracts", "db", "deploy", "errors", "imaging", "logs", "prompts", "providers",
+    "activities", "api", "cli", "config", "contracts", "db", "deploy", "errors", "fault_points", "imaging", "logs", "prompts", "providers",
     "sandbox", "storage", "temporal_client", "tests", "worker", "worker_health", "workflows",
 }  # fmt: skip
 
 # package -> what it may import: ours, then foreign
 ALLOWED = {
     "errors": "",
+    "fault_points": "",
     "config": "errors | pydantic pydantic_settings",
     "logs": "| structlog",
     "temporal_client": "| temporalio",
     "contracts": "errors | pydantic",
     "imaging": "errors contracts | PIL cv2 numpy",
     "prompts": "errors contracts | pydantic",
-    "storage": "errors contracts | miniopy_async aiohttp structlog yarl",
-    "db": "errors contracts | sqlalchemy sqlmodel asyncpg alembic uuid_utils structlog",
-    "providers": "errors contracts | httpx openai replicate pydantic structlog",
+    "storage": "errors contracts fault_points | miniopy_async aiohttp structlog yarl",
+    "db": "errors contracts fault_points | sqlalchemy sqlmodel asyncpg alembic uuid_utils structlog",
+    "providers": "errors contracts fault_points | httpx openai replicate pydantic structlog",
     "activities": "errors contracts db storage providers prompts imaging | temporalio structlog pydantic sqlmodel prometheus_client",
     "workflows": "errors contracts activities | temporalio",
-    "api": "errors contracts db storage providers prompts imaging workflows temporal_client config logs"
+    "api": "errors contracts fault_points db storage providers prompts imaging workflows temporal_client config logs"
     " | fastapi starlette pydantic sqlmodel temporalio structlog httpx httpcore prometheus_client standardwebhooks"
     " uvicorn pydantic_core",
     "sandbox": "| fastapi starlette uvicorn httpx pydantic PIL cv2 numpy dicebear resvg_py standardwebhooks"
