@@ -12,7 +12,7 @@ LOCKING := $(BIN)/uv pip compile pyproject.toml --quiet --group build --extra st
 	--generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check ci bench bench-overhead docs lock clean
+.PHONY: help setup demo up test check ci bench bench-overhead crash crash-takeover docs lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -42,6 +42,13 @@ bench-overhead: $(DEV_STAMP) ## what Diorama adds to its providers' time; JSON=1
 	@$(BIN)/python -m bench.overhead
 
 bench: bench-overhead ## all measurements
+
+crash: $(DEV_STAMP) ## kill everything everywhere, then audit; KILLS=300 PAUSES=20 BOUNDARIES=1 SEED=..., JSON=1: see bench-overhead
+	@$(BIN)/python -m tests.crash --boundaries $(or $(BOUNDARIES),1) --kills $(or $(KILLS),300) --pauses $(or $(PAUSES),20) \
+		$(if $(SEED),--seed $(SEED)) $(if $(filter 1,$(JSON)),--json)
+
+crash-takeover: $(DEV_STAMP) ## kill the worker while 200 chains are in flight, and measure what that delays
+	@$(BIN)/python -m tests.crash.takeover
 
 docs: $(DEV_STAMP) ## write the tables in docs/ anew from the code
 	@$(BIN)/python -m tests.documents

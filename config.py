@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     api_key_pepper: SecretStr = Field(min_length=16)
     token_secret: SecretStr = Field(min_length=16)
     image_url_hosts: str = Field(default="", description="host:port,... that may be fetched although not public.")
+    webhook_hosts: str = Field(default="", description="host:port,... that webhooks may go to although not public.")
 
     replicate_api_token: SecretStr | None = None
     replicate_base_url: str = "https://api.replicate.com"
@@ -48,10 +49,23 @@ class Settings(BaseSettings):
     reconcile_grace_s: int = Field(
         default=900, ge=5, description="What has not moved for so long, and belongs to nobody who works, is astray."
     )
+    keep_pictures_days: int | None = Field(default=None, ge=1, description="Age at which pictures are removed.")
+    keep_deleted_hours: int = Field(default=0, ge=0, description="How long pictures of deleted sessions are kept.")
+    abandoned_session_days: int | None = Field(
+        default=None, ge=1, description="A session without a new generation for so long loses its pictures."
+    )
     worker_health_port: int = 9464
     worker_engine_metrics_port: int | None = Field(default=None, description="Temporal's own worker metrics.")
     worker_grace_s: float = 10.0
     worker_pictures_in_flight: int = 2000
+    worker_deployment: str = Field(default="diorama", pattern=r"^[A-Za-z0-9_-]{1,100}$")
+    worker_build_id: str | None = Field(
+        default=None, pattern=r"^[A-Za-z0-9._+-]{1,100}$", description="The worker's release; runs stay with theirs."
+    )
+    worker_promotes_itself: bool = Field(default=False, description="A release's first worker gives it the new runs.")
+    full_store_patience_s: float = Field(
+        default=60.0, ge=0, description="How long after its deadline a finished picture waits for room in the store."
+    )
     picture_heartbeat_s: int = Field(default=20, ge=2, description="An attempt that is silent for so long is dead.")
     crash_lab: Path | None = Field(default=None, description="Folder of the crash lab; never set it elsewhere.")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -65,7 +79,16 @@ class Settings(BaseSettings):
     @property
     def private_image_hosts(self) -> frozenset[str]:
         """`host:port` pairs that image URLs may point to although they are not public."""
-        return frozenset(host.strip() for host in self.image_url_hosts.split(",") if host.strip())
+        return _hosts(self.image_url_hosts)
+
+    @property
+    def private_webhook_hosts(self) -> frozenset[str]:
+        """`host:port` pairs that webhooks may be sent to although they are not public."""
+        return _hosts(self.webhook_hosts)
+
+
+def _hosts(text: str) -> frozenset[str]:
+    return frozenset(host.strip() for host in text.split(",") if host.strip())
 
 
 def load_settings() -> Settings:

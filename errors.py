@@ -5,15 +5,23 @@
     │   ├── InvalidRequest          UnknownTheme, UnknownModel, ModelRetired, UnsupportedSize, InvalidCursor
     │   ├── ImageRejected           ImageUrlForbidden, ImageUnreachable, ImageTooLarge, ImageNotDecodable
     │   ├── Unauthenticated, NotFound, AlreadyFinal, IdempotencyKeyReused, WebhookRejected
+    │   ├── NotAnOperator, NotInReview, JobNotAdoptable
+    │   ├── UrlForbidden, TooManyWebhookEndpoints, WebhookEndpointDisabled, WebhookSecretChanged
+    ├── HostUnreachable             a host that a client named does not answer
     ├── ServiceUnavailable          a server of ours is away: DatabaseUnavailable, EngineUnavailable
+    ├── ReconciliationUnfinished    a round of the reconciler goes on longer than a request can wait
     ├── ProviderError               what a provider answered, in our words
     │   ├── ProviderUnreachable, ProviderBusy, ProviderUnavailable, OutcomeUnknown
     │   ├── PolicyRefused, ProviderRejectedInput, ProviderCredentials, ProviderQuota, ModelGone
     │   ├── ProviderInterrupted, ModelFailed, OutputExpired, OutputCorrupt
+    │   ├── PurchaseNeverMade, PurchaseLost, PurchaseReplaced, JobNotFound (an OutcomeUnknown)
     │   └── JobCanceled, DeadlineExceeded
     ├── StorageError                ObjectMissing, StorageUnavailable, StorageFull
     ├── LeaseLost                   another attempt took over this purchase
+    ├── WorkerStopping              this worker ends, and another goes on
+    ├── WorkerVersionNotReady       a release of the worker cannot be given new runs yet
     ├── GenerationCanceled          the caller asked to stop
+    ├── WorkflowEnded               somebody or something ended the run of a generation from outside
     ├── PromptError                 UnknownPrompt, MissingVariables
     └── ConfigurationError
 
@@ -178,6 +186,70 @@ class WebhookRejected(RequestError):
     title = "The webhook could not be verified"
 
 
+class UrlForbidden(RequestError):
+    """A URL's scheme, port or address is not allowed: nothing may be sent there."""
+
+    code = "url_forbidden"
+    title = "The URL points to a place that we do not connect to"
+    suggestion = "Use an https URL on a public host, on port 443."
+
+
+class TooManyWebhookEndpoints(RequestError):
+    """The tenant has as many webhook endpoints as it may have; `most` says how many."""
+
+    code = "too_many_webhook_endpoints"
+    title = "There are as many webhook endpoints as there may be"
+    suggestion = "Delete one that is not needed any more, or change one."
+
+
+class WebhookEndpointDisabled(RequestError):
+    """Nothing is sent to an endpoint that is disabled."""
+
+    code = "webhook_endpoint_disabled"
+    title = "The webhook endpoint is disabled"
+    suggestion = "Enable the endpoint first."
+
+
+class WebhookSecretChanged(RequestError):
+    """The secret to be replaced is not the newest one; `secret_version` says which is."""
+
+    code = "webhook_secret_changed"
+    title = "The webhook secret was replaced meanwhile"
+    suggestion = "Read the endpoint, and replace the version that it has now."
+
+
+class HostUnreachable(DioramaError):
+    """A host that a client named cannot be found, or does not answer as a web server does."""
+
+    code = "host_unreachable"
+    title = "A host that a client named does not answer"
+    retryable = True
+
+
+class NotAnOperator(RequestError):
+    """The key is valid, but does not open what belongs to operators."""
+
+    code = "not_an_operator"
+    title = "This is for operators only"
+    suggestion = "Use a key that was made with `diorama keys create --operator`."
+
+
+class NotInReview(RequestError):
+    """Nothing is to be decided about this purchase: it was decided before, or its outcome is known."""
+
+    code = "not_in_review"
+    title = "This purchase does not wait for a decision"
+    suggestion = "GET /v1/operations/reviews lists the purchases that do; GET /v1/operations/actions what was decided."
+
+
+class JobNotAdoptable(RequestError):
+    """The job cannot be this purchase's: it is another's, or its provider has no jobs to be asked about."""
+
+    code = "job_not_adoptable"
+    title = "This job cannot be adopted"
+    suggestion = "Look the job up at the provider, or accept the purchase as lost, or resubmit it."
+
+
 class ServiceUnavailable(DioramaError):
     """A server that we depend on is away; nothing was accepted."""
 
@@ -197,6 +269,14 @@ class EngineUnavailable(ServiceUnavailable):
     """Temporal does not answer."""
 
     code = "engine_unavailable"
+
+
+class ReconciliationUnfinished(DioramaError):
+    """The round goes on without the request that asked for it; what it finds will be among the findings."""
+
+    code = "reconciliation_unfinished"
+    title = "The round of the reconciler takes longer than a request can wait"
+    suggestion = "It goes on: look at GET /v1/operations/findings later. If nothing comes, see that a worker runs."
 
 
 class ProviderError(DioramaError):
@@ -248,7 +328,16 @@ class OutcomeUnknown(ProviderError):
     code = "outcome_unknown"
     title = "It is not known whether the provider accepted the purchase"
     billed = "unknown"
-    suggestion = "An operator looks it up; nothing is bought again on its own above the configured amount."
+    suggestion = (
+        "Nothing to do for you: an operator decides, then the generation goes on by itself or ends; follow it again."
+    )
+
+
+class JobNotFound(OutcomeUnknown):
+    """The provider says that it has no such job, although the ledger has its id: perhaps a wrong id was adopted."""
+
+    code = "job_not_found"
+    title = "The provider does not know the job"
 
 
 class PolicyRefused(ProviderError):
@@ -333,6 +422,33 @@ class OutputCorrupt(ProviderError):
     rebuy = True
 
 
+class PurchaseNeverMade(ProviderError):
+    """A purchase whose answer was lost had never reached the provider, as was found out later."""
+
+    code = "purchase_never_made"
+    title = "The purchase had never reached the provider"
+    suggestion = "Nothing was charged; the picture is bought anew."
+    rebuy = True
+
+
+class PurchaseLost(ProviderError):
+    """An operator has accepted that this purchase was paid for, perhaps, and that its picture is lost."""
+
+    code = "purchase_lost"
+    title = "The picture was lost between the provider and us"
+    billed = "unknown"
+    suggestion = "Send the request again."
+
+
+class PurchaseReplaced(ProviderError):
+    """A purchase of unknown outcome that is bought once more, by an operator's decision or by the policy for its amount."""
+
+    code = "purchase_replaced"
+    title = "The purchase was made once more"
+    billed = "unknown"
+    rebuy = True
+
+
 class JobCanceled(ProviderError):
     """The job was canceled or aborted at the provider, and not by us."""
 
@@ -390,12 +506,38 @@ class LeaseLost(DioramaError):
     retryable = True
 
 
+class WorkerStopping(DioramaError):
+    """This worker was told to stop; another one, or the next, goes on from what the ledger shows."""
+
+    code = "worker_stopping"
+    title = "The worker stops, and another goes on"
+    retryable = True
+
+
+class WorkerVersionNotReady(DioramaError):
+    """The engine refuses to give new runs to this release: its workers do not poll all the queues that are in use."""
+
+    code = "worker_version_not_ready"
+    title = "This release of the worker is not ready for new runs"
+    retryable = True
+    suggestion = "Start workers of this release with the same providers as the current one has, then promote it again."
+
+
 class GenerationCanceled(DioramaError):
     """The caller asked to stop this generation."""
 
     code = "canceled"
     title = "Canceled"
     suggestion = "Start a new generation when you are ready."
+
+
+class WorkflowEnded(DioramaError):
+    """The workflow of a generation was terminated, or failed, before it could write down an end; all was taken back."""
+
+    code = "workflow_ended"
+    title = "The work on this generation was ended from outside"
+    retryable = True
+    suggestion = "Send the request again."
 
 
 class PromptError(DioramaError):

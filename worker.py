@@ -11,73 +11,64 @@ import structlog
 import uvloop
 from prometheus_client import REGISTRY
 from temporalio.client import Client
-from temporalio.runtime import LoggingConfig, PrometheusConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.buying import Buyer, BuyingRules
+from activities.delivery import DeliveryActivities
 from activities.generations import GenerationActivities
 from activities.keeping import Keeper, KeepingRules
 from activities.observation import PictureMetrics
 from activities.pictures import PictureActivities
+from activities.reconciliation.all_checks import Tools
 from activities.sessions import SessionActivities
 from activities.undoing import UndoActivities
-from activities.waiting import Waiter, WaitingRules
+from activities.waiting import Waiter
+from activities.webhook_post import WebhookPost
 from config import Settings, load_settings
-from contracts.names import CHANNEL_CANCEL, CHANNEL_WAKE, MAIN_QUEUE, SEARCH_ATTRIBUTES, provider_queue
+from contracts.names import (
+    CHANNEL_CANCEL,
+    CHANNEL_WAKE,
+    DELIVERY_QUEUE,
+    MAIN_QUEUE,
+    SEARCH_ATTRIBUTES,
+    provider_queue,
+)
+from contracts.webhook_secrets import WebhookSecrets
 from db.engine import Database
 from db.listener import Listener
+from engine.runs import Runs
+from engine.schedules import ensure_schedule
+from engine.worker_versions import WorkerVersions
 from errors import ConfigurationError
 from fault_points import fault_points
 from logs import configure_logging
 from prompts.library import PromptLibrary
 from providers.base import ImageProvider
 from providers.catalog import Catalog
-from providers.openai_images import OpenAIImagesProvider
-from providers.read_quota import ReadQuota
-from providers.replicate import ReplicateProvider
-from providers.with_fault_points import ProviderWithFaultPoints
-from storage.base import ObjectStorage
-from storage.minio_storage import MinioStorage
-from storage.with_fault_points import StorageWithFaultPoints
+from public_http.client import PublicHttp
+from public_http.places import PublicPlaces
 from temporal_client import connect, ensure_search_attributes
-from worker_health import HealthServer
+from worker_parts.health import HealthServer
+from worker_parts.providers import make_providers, waiting_rules
+from worker_parts.reconciler import make_reconciler
+from worker_parts.release import coming_to_its_turn, release_of
+from worker_parts.servers import make_runtime, open_storage
+from worker_parts.start import unless_stopped, when_it_answers
 from workflows.avatar import Avatar
 from workflows.avatar_scene import AvatarScene
 from workflows.delete_session import DeleteSession
+from workflows.deliver_webhook import DeliverWebhook
+from workflows.reconcile import Reconcile
 from workflows.scene import Scene
+from workflows.take_back import TakeBack
 
-WORKFLOWS: list[type] = [Avatar, Scene, AvatarScene, DeleteSession]
+WORKFLOWS: list[type] = [Avatar, Scene, AvatarScene, TakeBack, DeleteSession, DeliverWebhook, Reconcile]
 # Stay a little below what the provider allows, because a queue may burst for a second.
 SHARE_OF_LIMIT = 0.9
+# Receivers that hang are given 15 s each; what waits behind them waits at the engine, fairly shared among the tenants.
+DELIVERIES_AT_ONCE = 100
 
 log = structlog.get_logger(__name__)
-
-
-def make_providers(settings: Settings, catalog: Catalog) -> dict[str, ImageProvider]:
-    """The providers that have a key here, by name."""
-    providers: dict[str, ImageProvider] = {}
-    if settings.replicate_api_token:
-        providers["replicate"] = ReplicateProvider(
-            base_url=settings.replicate_base_url,
-            token=settings.replicate_api_token,
-            catalog=catalog,
-            reads=ReadQuota(settings.replicate_reads_per_minute),
-            submit_timeout_s=settings.replicate_submit_timeout_s,
-        )
-    if settings.openai_api_key:
-        providers["openai"] = OpenAIImagesProvider(
-            base_url=settings.openai_base_url,
-            key=settings.openai_api_key,
-            catalog=catalog,
-        )
-    if not providers:
-        raise ConfigurationError(
-            "no image provider has a key: set DIORAMA_REPLICATE_API_TOKEN or DIORAMA_OPENAI_API_KEY"
-        )
-    if settings.crash_lab is None:
-        return providers
-    reach = fault_points(settings.crash_lab, "worker")
-    return {name: ProviderWithFaultPoints(provider, reach) for name, provider in providers.items()}
 
 
 def make_workers(
@@ -85,6 +76,7 @@ def make_workers(
 ) -> list[Worker]:
     """The main worker, and one per provider whose queue carries the provider's rate limit."""
     grace = timedelta(seconds=settings.worker_grace_s)
+    release = release_of(settings.worker_deployment, settings.worker_build_id)
     limits = {"replicate": settings.replicate_creates_per_minute, "openai": settings.openai_creates_per_minute}
     main = Worker(
         client,
@@ -99,6 +91,7 @@ def make_workers(
         max_concurrent_activities=200,
         max_concurrent_local_activities=200,
         graceful_shutdown_timeout=grace,
+        deployment_config=release,
     )
     return [main] + [
         Worker(
@@ -108,21 +101,37 @@ def make_workers(
             max_concurrent_activities=settings.worker_pictures_in_flight,
             max_task_queue_activities_per_second=limits[name] / 60 * SHARE_OF_LIMIT,
             graceful_shutdown_timeout=grace,
+            deployment_config=release,
         )
         for name in providers
     ]
 
 
-def make_runtime(settings: Settings) -> Runtime:
-    """Temporal's own metrics, for Prometheus, when a port for them is set."""
-    port = settings.worker_engine_metrics_port
-    metrics = PrometheusConfig(bind_address=f"127.0.0.1:{port}", durations_as_seconds=True) if port else None
-    quiet = LoggingConfig(filter=TelemetryFilter(core_level="WARN", other_level="ERROR"))
-    return Runtime(telemetry=TelemetryConfig(metrics=metrics, logging=quiet))
+def make_delivery_worker(client: Client, settings: Settings, deliveries: DeliveryActivities) -> Worker:
+    """The worker that posts webhooks, apart from all others, so that receivers that hang hold up nothing else."""
+    return Worker(
+        client,
+        task_queue=DELIVERY_QUEUE,
+        activities=[deliveries.deliver],
+        max_concurrent_activities=DELIVERIES_AT_ONCE,
+        graceful_shutdown_timeout=timedelta(seconds=settings.worker_grace_s),
+        deployment_config=release_of(settings.worker_deployment, settings.worker_build_id),
+    )
+
+
+def make_deliveries(settings: Settings, stack: AsyncExitStack) -> DeliveryActivities:
+    """Wire the deliveries of webhooks; `stack` closes what was opened."""
+    reach = fault_points(settings.crash_lab, "worker")
+    database = Database(settings.database_url, pool_size=10, application_name="diorama-deliveries", reach=reach)
+    stack.push_async_callback(database.close)
+    http = PublicHttp(PublicPlaces(settings.private_webhook_hosts))
+    stack.push_async_callback(http.close)
+    secrets = WebhookSecrets(settings.token_secret.get_secret_value())
+    return DeliveryActivities(database=database, post=WebhookPost(http), secrets=secrets)
 
 
 async def make_main_and_pictures(
-    settings: Settings, stack: AsyncExitStack, catalog: Catalog, providers: dict[str, ImageProvider]
+    settings: Settings, stack: AsyncExitStack, catalog: Catalog, providers: dict[str, ImageProvider], runs: Runs
 ) -> tuple[list[Any], PictureActivities]:
     """Wire the activities to the database, the store and the providers; `stack` closes what was opened."""
     reach = fault_points(settings.crash_lab, "worker")
@@ -131,7 +140,7 @@ async def make_main_and_pictures(
     storage = await open_storage(settings, stack)
     listener = Listener(settings.database_url, (CHANNEL_WAKE, CHANNEL_CANCEL))
     await stack.enter_async_context(listener.listening())
-    keeper = Keeper(database, storage, providers, KeepingRules())
+    keeper = Keeper(database, storage, providers, KeepingRules(after_deadline_s=settings.full_store_patience_s))
     buyer = Buyer(database, providers, keeper, BuyingRules())
     waiter = Waiter(database, providers, waiting_rules(settings))
     pictures = PictureActivities(
@@ -155,24 +164,49 @@ async def make_main_and_pictures(
         heartbeat_s=settings.picture_heartbeat_s,
     )
     undoing = UndoActivities(database=database, buyer=buyer, waiter=waiter, keeper=keeper)
-    sessions = SessionActivities(database=database, keeper=keeper)
-    return [generations.open, generations.close, undoing.undo_picture, sessions.delete_session], pictures
-
-
-async def open_storage(settings: Settings, stack: AsyncExitStack) -> ObjectStorage:
-    """The object store, with its bucket made."""
-    storage = MinioStorage(
-        endpoint=settings.store_endpoint,
-        access_key=settings.store_access_key,
-        secret_key=settings.store_secret_key.get_secret_value(),
-        bucket=settings.store_bucket,
-        public_url=settings.store_public_url,
+    kept_deleted = timedelta(hours=settings.keep_deleted_hours)
+    sessions = SessionActivities(database=database, keeper=keeper, keep=kept_deleted)
+    tools = Tools(
+        database=database,
+        storage=storage,
+        providers=providers,
+        keeper=keeper,
+        buyer=buyer,
+        waiter=waiter,
+        runs=runs,
     )
-    stack.push_async_callback(storage.close)
-    await storage.prepare()
-    if settings.crash_lab is None:
-        return storage
-    return StorageWithFaultPoints(storage, fault_points(settings.crash_lab, "worker"))
+    reconciler = make_reconciler(
+        tools,
+        REGISTRY,
+        grace_s=settings.reconcile_grace_s,
+        keep_pictures_days=settings.keep_pictures_days,
+        keep_deleted_hours=settings.keep_deleted_hours,
+        abandoned_session_days=settings.abandoned_session_days,
+    )
+    main = [generations.open, generations.close, generations.begun, undoing.undo_picture, sessions.delete_session]
+    return [*main, reconciler.reconcile], pictures
+
+
+async def start(
+    settings: Settings, stack: AsyncExitStack, catalog: Catalog, providers: dict[str, ImageProvider]
+) -> list[Worker]:
+    """The Temporal workers, ready to run, as soon as the store and the engine answer; PostgreSQL may come later."""
+    runtime = make_runtime(settings)
+
+    async def engine() -> Client:
+        client = await connect(settings.temporal_address, settings.temporal_namespace, runtime=runtime)
+        await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
+        await ensure_schedule(client, settings.reconcile_every_s)
+        return client
+
+    client = await when_it_answers("engine", engine)
+    if settings.worker_build_id:
+        versions = WorkerVersions(client, settings.worker_deployment)
+        turn = coming_to_its_turn(versions, settings.worker_build_id, promotes_itself=settings.worker_promotes_itself)
+        await stack.enter_async_context(turn)
+    main, pictures = await make_main_and_pictures(settings, stack, catalog, providers, Runs(client))
+    deliveries = make_delivery_worker(client, settings, make_deliveries(settings, stack))
+    return [*make_workers(client, settings, main, pictures, sorted(providers)), deliveries]
 
 
 async def run(settings: Settings) -> None:
@@ -185,27 +219,21 @@ async def run(settings: Settings) -> None:
         providers = make_providers(settings, catalog)
         for provider in providers.values():
             stack.push_async_callback(provider.close)
-        main, pictures = await make_main_and_pictures(settings, stack, catalog, providers)
-        client = await connect(settings.temporal_address, settings.temporal_namespace, runtime=make_runtime(settings))
-        await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
-        workers = make_workers(client, settings, main, pictures, sorted(providers))
+        health = await stack.enter_async_context(HealthServer(settings.worker_health_port))
+        workers = await unless_stopped(stop, start(settings, stack, catalog, providers))
+        if workers is None:
+            return
         running = asyncio.gather(*(worker.run() for worker in workers))
-        async with HealthServer(settings.worker_health_port):
-            log.info("worker.ready", providers=sorted(providers))
-            stopped = asyncio.ensure_future(stop.wait())
-            ends: list[asyncio.Future[Any]] = [running, stopped]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            stopped.cancel()
+        health.is_ready = True
+        log.info("worker.ready", providers=sorted(providers))
+        stopped = asyncio.ensure_future(stop.wait())
+        ends: list[asyncio.Future[Any]] = [running, stopped]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        health.is_ready = False
         log.info("worker.stopping", grace_s=settings.worker_grace_s)
         await asyncio.gather(*(worker.shutdown() for worker in workers))
         await running
-
-
-def waiting_rules(settings: Settings) -> WaitingRules:
-    """Half of the read quota is for polling; with webhooks the first poll can wait, because it rarely finds news."""
-    polls_per_s = settings.replicate_reads_per_minute / 60 / 2
-    first_s = 3.0 if settings.public_url else 0.5
-    return WaitingRules(first_s=first_s, polls_per_s=polls_per_s)
 
 
 def main() -> int:

@@ -10,9 +10,10 @@ from temporalio import activity
 from activities.failures import told_to_temporal
 from activities.observation import named
 from activities.ordering import parse_request
-from contracts.names import ACTIVITY_CLOSE, ACTIVITY_OPEN
-from contracts.pictures import AssetRef, Closing, GenerationInput, Opened, StepPlan
+from contracts.names import ACTIVITY_BEGUN, ACTIVITY_CLOSE, ACTIVITY_OPEN
+from contracts.pictures import AssetRef, Begun, Closing, GenerationInput, Opened, StepPlan
 from contracts.requests import SceneRequest, planned_pictures
+from contracts.statuses import Step
 from db import assets, lives
 from db.engine import Database
 from db.models import Generation
@@ -48,12 +49,22 @@ class GenerationActivities:
                 generation = await lives.read(session, given.generation_id)
                 if generation.status.is_final:
                     return Opened(steps=(), ended=True)
-                if generation.cancel_requested_at is not None:
-                    return Opened(steps=(), canceled=True)
+                begun = await lives.begun(session, generation.id) if generation.run > 1 else ()
+                if lives.is_unwanted(generation):
+                    return Opened(steps=(), begun=begun, canceled=True)
                 reference = await self._reference(session, generation)
-                plan = self._plan(generation, reference)
+                plan = self._plan(generation, reference, begun)
                 await lives.open_(session, generation)
         return plan
+
+    @activity.defn(name=ACTIVITY_BEGUN)
+    async def begun(self, given: GenerationInput) -> Begun:
+        """What there may be to take back of a run that was ended from outside."""
+        with named(given.generation_id), told_to_temporal():
+            async with self._database.transaction() as session:
+                generation = await lives.read(session, given.generation_id)
+                steps = await lives.begun(session, generation.id)
+        return Begun(steps=steps, canceled=lives.is_unwanted(generation), ended=generation.status.is_final)
 
     @activity.defn(name=ACTIVITY_CLOSE)
     async def close(self, closing: Closing) -> None:
@@ -63,7 +74,7 @@ class GenerationActivities:
                 row = await lives.close(session, closing)
             log.info("generation.closed", status=row.status, kind=row.kind, cost_usd=str(row.cost_usd))
 
-    def _plan(self, generation: Generation, reference: AssetRef | None) -> Opened:
+    def _plan(self, generation: Generation, reference: AssetRef | None, begun: tuple[Step, ...]) -> Opened:
         request = parse_request(generation.request)
         steps = tuple(
             StepPlan(
@@ -84,7 +95,7 @@ class GenerationActivities:
             )
             for planned in planned_pictures(request)
         )
-        return Opened(steps=steps, reference=reference, heartbeat_s=self._heartbeat_s)
+        return Opened(steps=steps, reference=reference, begun=begun, heartbeat_s=self._heartbeat_s)
 
     async def _reference(self, session: AsyncSession, generation: Generation) -> AssetRef | None:
         request = parse_request(generation.request)

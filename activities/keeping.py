@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
@@ -12,6 +12,7 @@ import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.patience import until_written
+from activities.store_gate import StoreGate
 from contracts.pictures import PictureMade, PictureOrder
 from contracts.statuses import AssetRole, AssetState
 from db import assets, events, ledger
@@ -40,10 +41,19 @@ OUTPUTS_KEPT = timedelta(minutes=55)
 
 @dataclass(frozen=True, slots=True)
 class KeepingRules:
-    """`at_once`: pictures in memory at the same time, so that memory stays bounded however many jobs wait."""
+    """`at_once`: pictures in memory at the same time, so that memory stays bounded however many jobs wait.
+
+    `answers_at_once`: purchases under way whose answer is the picture itself. They take up to three minutes each, and an
+    outage of the store makes their answers wait in memory: about 4 MB each, half a gigabyte at most.
+    """
 
     at_once: int = 8
+    answers_at_once: int = 128
     downloads: int = 3  # of a picture that arrived broken
+    # How long a paid picture waits for a store that is full or away: up to its deadline and this much longer,
+    after_deadline_s: float = 60.0
+    # and, where it exists in memory only, no shorter than this.
+    at_least_s: float = 300.0
 
 
 class Keeper:
@@ -61,6 +71,7 @@ class Keeper:
         self._providers = providers
         self._rules = rules
         self._room = asyncio.Semaphore(rules.at_once)
+        self.gate = StoreGate(storage, at_once=rules.answers_at_once)
 
     async def kept(
         self, order: PictureOrder, spend: Spend, report: JobReport | None, size: tuple[int, int] | None, price: Decimal
@@ -83,7 +94,10 @@ class Keeper:
         return made
 
     async def keep_raw(self, spend: Spend, answer: FinishedPicture) -> Spend:
-        """Write a synchronous provider's answer to the store before anything else is done with it: it is the only copy."""
+        """Write a synchronous provider's answer to the store before anything else is done with it: it is the only copy.
+
+        Raises StorageError when the store was full or away for so long that the picture must be given up.
+        """
         sha256 = hashlib.sha256(answer.body).hexdigest()
         picture = FittedPicture(body=answer.body, content_type=answer.content_type, width=0, height=0, sha256=sha256)
         row = _asset(spend, picture, AssetRole.raw)
@@ -94,30 +108,47 @@ class Keeper:
                 await assets.mark(session, stored.id, AssetState.stored)
                 return await record_submitted(session, spend, raw_asset_id=stored.id, cost_usd=answer.cost_usd)
 
-        return await until_written(write)
+        hope = max(self._last_hope(spend), now() + timedelta(seconds=self._rules.at_least_s))
+        return await until_written(write, until=hope)
+
+    def may_wait(self, spend: Spend) -> bool:
+        """Whether a finished picture may still wait for room in the store."""
+        return now() < self._last_hope(spend)
+
+    def _last_hope(self, spend: Spend) -> datetime:
+        return spend.deadline_at + timedelta(seconds=self._rules.after_deadline_s)
 
     async def tidy(self, spend: Spend) -> None:
         """Remove the raw answer of a purchase that has ended; harmless when there is none."""
         if spend.raw_asset_id is not None:
             await self.remove(spend.raw_asset_id)
 
-    async def remove(self, asset_id: UUID) -> bool:
-        """Delete an asset's object, verify that it is gone, then say so on its row. False when it was not there."""
+    async def remove(self, asset_id: UUID, *, reason: str | None = None) -> bool:
+        """Delete an asset's object, verify that it is gone, then say so on its row. False when it was not there.
+
+        `reason` is a word for the event: why a picture goes that had been a result.
+        """
         async with self._database.transaction("asset.deleting") as session:
             asset = await session.get(Asset, asset_id)
             if asset is None or not await assets.mark(session, asset_id, AssetState.deleting):
                 return False
-        await self._storage.delete(asset.key)
-        if await self._exists(asset.key):
-            raise StorageError("the object is still there after it was deleted")
+        await self.remove_object(asset.key)
         async with self._database.transaction("asset.deleted") as session:
-            await assets.mark(session, asset_id, AssetState.deleted)
+            if not await assets.end(session, asset_id):
+                return False  # somebody else was quicker, and has told of it
             if asset.role is not AssetRole.raw and asset.generation_id is not None:
-                data = {"step": asset.step, "asset_id": str(asset.id)}
+                data = {"step": asset.step, "asset_id": str(asset.id)} | ({"reason": reason} if reason else {})
                 await events.append(session, asset.generation_id, "picture.deleted", data)
         return True
 
-    async def _exists(self, key: str) -> bool:
+    async def remove_object(self, key: str) -> None:
+        """Delete an object and verify that it is gone. Raises StorageError when it is not."""
+        await self._storage.delete(key)
+        if await self.has_object(key):
+            raise StorageError("the object is still there after it was deleted")
+
+    async def has_object(self, key: str) -> bool:
+        """Whether the store has it."""
         try:
             await self._storage.stat(key)
         except ObjectMissing:

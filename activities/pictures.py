@@ -3,16 +3,20 @@
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from typing import NoReturn
 
 from temporalio import activity
 
 from activities.buying import Buyer
 from activities.cancellation import Wish, stopping_when_canceled
+from activities.failure_memory import remembered
 from activities.failures import PurchaseEnded, told_to_temporal
 from activities.heartbeat import beating
 from activities.keeping import Keeper
 from activities.observation import PictureMetrics, named
 from activities.ordering import PictureSpec, parse_request, picture_spec
+from activities.patience import until_written
+from activities.stopping import handed_over_when_stopping
 from activities.waiting import Waiter, failure_of
 from contracts.names import ACTIVITY_MAKE_PICTURE, CHANNEL_WAKE
 from contracts.pictures import PictureMade, PictureOrder
@@ -21,9 +25,9 @@ from db import assets, ledger, lives
 from db.engine import Database
 from db.listener import Listener
 from db.models import Asset, Spend
-from errors import GenerationCanceled, OutcomeUnknown, ProviderError, error_class
+from errors import DioramaError, GenerationCanceled, JobNotFound, OutcomeUnknown, ProviderError, StorageFull
 from prompts.library import PromptLibrary
-from providers.base import Purchase, ReferenceImage
+from providers.base import JobReport, Purchase, ReferenceImage
 from providers.catalog import Catalog
 from storage.base import ObjectStorage
 
@@ -66,8 +70,9 @@ class PictureActivities:
         """Buy, wait for and keep one picture. Safe to repeat on any worker: the ledger knows how far it came."""
         generation_id = str(order.generation_id)
         words = {"step": order.step, "purchase": order.purchase}
+        canceled = stopping_when_canceled(self._database, self._listener, order.generation_id)
         with named(order.generation_id, **words), told_to_temporal(), self._metrics.counted(order):
-            async with beating(), stopping_when_canceled(self._database, self._listener, order.generation_id) as wish:
+            async with handed_over_when_stopping(), beating(), canceled as wish:
                 # Listening begins before the claim, so that no word from the provider is missed.
                 with self._listener.subscribe(CHANNEL_WAKE, generation_id) as woken:
                     return await self._make(order, woken, wish)
@@ -77,15 +82,18 @@ class PictureActivities:
         if spend.state in ledger.ENDED:
             return await self._as_it_ended(order, spend)
         if spend.state is SpendState.unknown:
-            raise OutcomeUnknown
+            raise _unknown(spend)
         if spend.state is not SpendState.submitted:
-            spend = await self._buyer.submitted(spend, self._purchase(order, spend, spec), wish)
+            purchase = self._purchase(order, spend, spec)
+            spend = await self._buyer.submitted(spend, purchase, wish, alternatives=order.alternatives)
         return await self._collected(order, spend, spec, woken)
 
     async def _claimed(self, order: PictureOrder) -> tuple[Spend, PictureSpec]:
         async with self._database.transaction("picture.claim") as session:
             generation = await lives.read_live(session, order.generation_id)
             spec = picture_spec(parse_request(generation.request), order.step, self._library)
+            if order.possible_duplicate:
+                await ledger.replace_earlier(session, order)
             return await ledger.claim(session, order, spec.prompt), spec
 
     async def _collected(
@@ -98,20 +106,40 @@ class PictureActivities:
                 if report.state != "succeeded":
                     raise failure_of(report)
             made = await self._keeper.kept(order, spend, report, spec.planned.size, self._price(order, spec))
+        except StorageFull as failure:
+            if self._keeper.may_wait(
+                spend
+            ):  # the picture lies at the provider, or raw in the store: the next attempt looks
+                raise
+            failure.billed = "yes"
+            await self._end(spend, failure, report)
+        except JobNotFound as denial:
+            raise _unknown(await self._denied(spend, denial)) from denial
         except ProviderError as failure:
             if failure.retryable:  # a file that cannot be downloaded now can be in the next attempt
                 raise
-            cost = report.cost_usd if report else None
-            await self._buyer.end_without_picture(spend, failure, cost_usd=cost)
-            await self._keeper.tidy(spend)
-            raise PurchaseEnded(failure) from failure
+            await self._end(spend, failure, report)
         await self._keeper.tidy(spend)
         return made
+
+    async def _denied(self, spend: Spend, denial: JobNotFound) -> Spend:
+        facts = {"job_id": spend.provider_job_id}
+
+        async def write() -> Spend:
+            async with self._database.transaction("purchase.denied") as session:
+                return await ledger.mark_unknown(session, spend, error_code=denial.code, error_facts=facts)
+
+        return await until_written(write)
+
+    async def _end(self, spend: Spend, failure: DioramaError, report: JobReport | None) -> NoReturn:
+        await self._buyer.end_without_picture(spend, failure, cost_usd=report.cost_usd if report else None)
+        await self._keeper.tidy(spend)
+        raise PurchaseEnded(failure) from failure
 
     async def _as_it_ended(self, order: PictureOrder, spend: Spend) -> PictureMade:
         await self._keeper.tidy(spend)
         if spend.asset_id is None:
-            raise PurchaseEnded(error_class(spend.error_code or "")())
+            raise PurchaseEnded(remembered(spend))
         async with self._database.transaction() as session:
             asset = await session.get(Asset, spend.asset_id)
         if asset is None or asset.state is not AssetState.stored:
@@ -157,3 +185,11 @@ class PictureActivities:
             return await self._storage.presigned_get(ref.key, expires=REFERENCE_URL_LIFE)
 
         return ReferenceImage(content_type=ref.content_type, size_bytes=ref.size_bytes, read=read, url=url)
+
+
+def _unknown(spend: Spend) -> OutcomeUnknown:
+    if spend.error_code != JobNotFound.code:
+        return OutcomeUnknown()
+    return OutcomeUnknown(
+        "The provider does not know the job that was taken for this purchase's.", reason=spend.error_code
+    )

@@ -1,5 +1,7 @@
 """`session.delete`: remove the pictures of a session that its owner deleted."""
 
+from datetime import timedelta
+
 from temporalio import activity
 
 from activities.failures import told_to_temporal
@@ -9,14 +11,16 @@ from contracts.names import ACTIVITY_DELETE_SESSION
 from contracts.pictures import SessionDeletion
 from db import assets, generations
 from db.engine import Database
+from db.models import now
 
 
 class SessionActivities:
     """Deletes sessions; holds dependencies only."""
 
-    def __init__(self, *, database: Database, keeper: Keeper) -> None:
+    def __init__(self, *, database: Database, keeper: Keeper, keep: timedelta = timedelta(0)) -> None:
         self._database = database
         self._keeper = keeper
+        self._keep = keep  # so long after a deletion its pictures are still there
 
     @activity.defn(name=ACTIVITY_DELETE_SESSION)
     async def delete_session(self, deletion: SessionDeletion) -> int:
@@ -26,7 +30,9 @@ class SessionActivities:
                 async with self._database.transaction() as session:
                     doomed = await generations.deleted_of_session(session, deletion.tenant_id, deletion.session_id)
                     ended = [row.id for row in doomed if row.status.is_final]
-                    rows = await assets.of_session(session, ended)
+                    before = now() - self._keep
+                    due = [row.id for row in doomed if row.id in ended and row.deleted_at and row.deleted_at <= before]
+                    rows = await assets.of_session(session, due)
                 for row in rows:
-                    await self._keeper.remove(row.id)
+                    await self._keeper.remove(row.id, reason="deleted")
         return len(doomed) - len(ended)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import structlog
 from db import events
 from db.engine import Database
 from db.models import Spend, now
-from errors import DeadlineExceeded, ProviderBusy, ProviderError, ProviderUnavailable, ProviderUnreachable
+from errors import DeadlineExceeded, JobNotFound, ProviderBusy, ProviderError, ProviderUnavailable, ProviderUnreachable
 from providers.base import ImageProvider, JobReport
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,26 @@ class WaitingRules:
     growth: float = 1.5
     longest_s: float = 10.0
     polls_per_s: float = 25.0  # half of Replicate's 3,000 reads a minute
+    # A provider may be unable to read a job that it has just made; one that it denies for so long is not there.
+    denied_for_s: float = 20.0
+
+
+class Denials:
+    """Counts the time for which a provider has said, and never anything else, that it has no such job."""
+
+    def __init__(self, believed_after_s: float) -> None:
+        self._believed_after_s = believed_after_s
+        self._since: float | None = None
+
+    def note(self, denial: JobNotFound) -> None:
+        """One more. Raises it when it is to be believed."""
+        self._since = self._since or time.monotonic()
+        if time.monotonic() - self._since >= self._believed_after_s:
+            raise denial
+
+    def forget(self) -> None:
+        """The provider knows the job after all."""
+        self._since = None
 
 
 class Waiter:
@@ -44,18 +65,19 @@ class Waiter:
         self._waiting = 0
 
     async def finished(self, spend: Spend, woken: asyncio.Event, overall: Callable[[float], float]) -> JobReport:
-        """The job's final report. Raises DeadlineExceeded after the job was canceled at the provider.
+        """The job's final report. Raises DeadlineExceeded after the job was canceled at the provider, and JobNotFound.
 
         `woken` is set when the provider sent word; `overall` turns the picture's progress into the generation's.
         """
         job_id = spend.provider_job_id or ""
+        denials = Denials(self._rules.denied_for_s)
         shown = 0.0
         with self._counted():
             if (now() - (spend.submitted_at or spend.created_at)).total_seconds() < self._rules.first_s:
                 await self._pause(spend, woken, attempt=0)  # just bought: nothing to see yet
             for attempt in range(1_000_000):
                 woken.clear()  # before the poll: word that comes during it is about something newer
-                report = await self._ask(spend, job_id, attempt)
+                report = await self._ask(spend, job_id, attempt, denials)
                 if report and report.is_final:
                     return report
                 if report and (report.progress or 0) >= shown + 0.1:
@@ -67,8 +89,12 @@ class Waiter:
 
     async def stopped(self, spend: Spend) -> JobReport:
         """Cancel the job at the provider and see how it ended, within seconds; a job may have finished just before."""
-        provider = self._providers[spend.provider]
-        report = await provider.cancel(spend.provider_job_id or "")
+        return await self.job_stopped(spend.provider, spend.provider_job_id or "")
+
+    async def job_stopped(self, provider_name: str, job_id: str) -> JobReport:
+        """The same for a job by its id. Its report is not final when the provider takes longer."""
+        provider = self._providers[provider_name]
+        report = await provider.cancel(job_id)
         for _ in range(10):
             if report.is_final:
                 break
@@ -93,7 +119,7 @@ class Waiter:
             async with asyncio.timeout(max(0.0, min(self._delay_s(attempt), left_s))):
                 await woken.wait()
 
-    async def _ask(self, spend: Spend, job_id: str, attempt: int) -> JobReport | None:
+    async def _ask(self, spend: Spend, job_id: str, attempt: int, denials: Denials) -> JobReport | None:
         try:
             report = await self._providers[spend.provider].poll(job_id)
         except TRANSIENT as error:
@@ -101,6 +127,11 @@ class Waiter:
             if isinstance(error, ProviderBusy):
                 await asyncio.sleep(min(error.retry_after_s, 30))
             return None
+        except JobNotFound as denial:
+            log.warning("picture.job_denied", job_id=job_id, attempt=attempt)
+            denials.note(denial)
+            return None
+        denials.forget()
         log.debug("picture.poll", job_id=job_id, attempt=attempt, status=report.state, progress=report.progress)
         return report
 

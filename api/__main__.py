@@ -1,6 +1,7 @@
 """`python -m api`: the API process."""
 
 import asyncio
+import signal
 import sys
 
 from api.app import create_app
@@ -20,6 +21,8 @@ def main() -> None:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
     configure_logging(settings.log_level, "api")
+    # When all is in order uvicorn raises the signal that ended it once more, and a clean stop would look like a crash.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     build_server(app, host=settings.api_host, port=settings.api_port, stopping=stopping).run()
 
 

@@ -16,7 +16,6 @@ from api.input_pictures import InputPictures
 from api.links import GenerationLinks
 from api.queue_depth import QueueDepth
 from api.quotes import Quote, Quoter
-from api.starts import GenerationStart
 from contracts.frozen import Frozen
 from contracts.requests import AnyRequest, AvatarRequest, SceneRequest
 from contracts.statuses import Kind, Status
@@ -24,6 +23,7 @@ from db import assets_read, generations, input_assets
 from db.engine import Database
 from db.keys import Caller
 from db.models import Generation
+from engine.starts import GenerationStart
 from errors import IdempotencyKeyReused, NotFound
 from prompts.themes import Themes
 

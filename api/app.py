@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,6 +14,7 @@ from standardwebhooks.webhooks import EmptyWebhookSecretError
 from api import problems
 from api.acceptance import Desk
 from api.authentication import Authenticator
+from api.delivery_starter import DeliveryStarter
 from api.dispatcher import Dispatcher
 from api.following import Following
 from api.input_pictures import InputPictures
@@ -20,19 +22,35 @@ from api.metrics import Metrics
 from api.observation import Observation
 from api.queue_depth import QueueDepth
 from api.quotes import Quoter
-from api.routes import assets, docs, generation_events, generations, health, sessions, themes, webhooks
+from api.reviewing import Reviewer
+from api.routes import (
+    assets,
+    docs,
+    generation_events,
+    generations,
+    health,
+    operations,
+    reviews,
+    sessions,
+    themes,
+    webhook_deliveries,
+    webhook_endpoints,
+    webhooks,
+)
 from api.safe_fetch import SafeFetcher
 from api.services import Services
 from api.store_preparation import StorePreparation
 from config import Settings
-from contracts.names import CHANNEL_ENDED, CHANNEL_EVENT
-from db.engine import Database
+from contracts.names import CHANNEL_DELIVERY, CHANNEL_ENDED, CHANNEL_EVENT
+from contracts.webhook_secrets import WebhookSecrets
+from db.engine import IMPATIENT, Database
 from db.listener import Listener
 from errors import ConfigurationError
 from fault_points import fault_points
 from prompts.library import PromptLibrary
 from prompts.themes import Themes
 from providers.catalog import Catalog
+from public_http.places import PublicPlaces
 from storage.base import ObjectStorage
 from storage.minio_storage import MinioStorage
 from storage.with_fault_points import StorageWithFaultPoints
@@ -44,7 +62,11 @@ ROUTERS = (
     assets.router,
     sessions.router,
     themes.router,
+    operations.router,
+    reviews.router,
     webhooks.router,
+    webhook_endpoints.router,
+    webhook_deliveries.router,
     health.router,
     docs.router,
 )
@@ -52,6 +74,10 @@ DESCRIPTION = (
     "Ask for a picture, or a chain of pictures, and follow it to its end. "
     "Every accepted request ends in a state that accounts for everything."
 )
+
+# Clients are told soon that the store is away; the worker has more patience.
+STORE_SILENCE_S = 3
+STORE_PUT_S = 6
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[dict[str, Any]]]
 
@@ -83,6 +109,7 @@ def create_app(
         storage=storage or _storage(settings),
         themes=PromptLibrary.load().themes,
         quoter=_quoter(settings),
+        with_jobs=frozenset(provider.name for provider in Catalog.load().providers if not provider.synchronous),
         webhook_verifiers=_webhook_verifiers(settings),
     )
     app = DioramaApi(
@@ -113,6 +140,7 @@ class _Parts:
     storage: ObjectStorage
     themes: Themes
     quoter: Quoter
+    with_jobs: frozenset[str]
     webhook_verifiers: dict[str, Webhook]
 
 
@@ -129,18 +157,20 @@ async def _build(settings: Settings, parts: _Parts, stack: AsyncExitStack) -> Se
     """All objects of this process; `stack` ends them in reverse order."""
     metrics, storage = parts.metrics, parts.storage
     reach = fault_points(settings.crash_lab, "api")
-    database = Database(settings.database_url, application_name="diorama-api", reach=reach)
+    database = Database(settings.database_url, application_name="diorama-api", patience=IMPATIENT, reach=reach)
     stack.push_async_callback(database.close)
     stack.push_async_callback(storage.close)
     preparation = StorePreparation(storage)
     await stack.enter_async_context(preparation.running())
     fetcher = SafeFetcher(settings.private_image_hosts)
     stack.push_async_callback(fetcher.close)
-    listener = Listener(settings.database_url, (CHANNEL_EVENT, CHANNEL_ENDED))
+    listener = Listener(settings.database_url, (CHANNEL_EVENT, CHANNEL_ENDED, CHANNEL_DELIVERY))
     await stack.enter_async_context(listener.listening())
     engine = await connect(settings.temporal_address, settings.temporal_namespace, lazy=True)
-    dispatcher = Dispatcher(engine, database, metrics, reach=reach)
+    kept_deleted = timedelta(hours=settings.keep_deleted_hours)
+    dispatcher = Dispatcher(engine, database, metrics, keep_deleted=kept_deleted, reach=reach)
     await stack.enter_async_context(dispatcher.running())
+    await stack.enter_async_context(DeliveryStarter(database, listener, dispatcher).running())
     desk = Desk(
         database=database,
         quoter=parts.quoter,
@@ -157,10 +187,13 @@ async def _build(settings: Settings, parts: _Parts, stack: AsyncExitStack) -> Se
         themes=parts.themes,
         authenticator=Authenticator(database, settings.api_key_pepper.get_secret_value()),
         desk=desk,
+        reviewer=Reviewer(database=database, dispatcher=dispatcher, with_jobs=parts.with_jobs),
         dispatcher=dispatcher,
         following=Following(database=database, listener=listener, metrics=metrics, stopping=parts.stopping),
         metrics=metrics,
         webhook_verifiers=parts.webhook_verifiers,
+        webhook_places=PublicPlaces(settings.private_webhook_hosts),
+        webhook_secrets=WebhookSecrets(settings.token_secret.get_secret_value()),
     )
 
 
@@ -175,6 +208,8 @@ def _storage(settings: Settings) -> ObjectStorage:
         secret_key=settings.store_secret_key.get_secret_value(),
         bucket=settings.store_bucket,
         public_url=settings.store_public_url,
+        silence_s=STORE_SILENCE_S,
+        put_s=STORE_PUT_S,
     )
     if settings.crash_lab is None:
         return storage

@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.services import Services, services_of
 from db.keys import Caller
-from errors import Unauthenticated
+from errors import NotAnOperator, Unauthenticated
 
 bearer = HTTPBearer(
     auto_error=False, scheme_name="apiKey", bearerFormat="dio_...", description="An API key: `dio_<id>_<secret>`."
@@ -32,6 +32,15 @@ async def _transaction(services: ServicesDep) -> AsyncIterator[AsyncSession]:
 
 
 CallerDep = Annotated[Caller, Depends(_caller)]
+
+
+async def _operator(caller: CallerDep) -> Caller:
+    if not caller.operator:
+        raise NotAnOperator
+    return caller
+
+
+OperatorDep = Annotated[Caller, Depends(_operator)]
 
 # scope="function": the commit comes before the answer, so that a failed commit cannot have been answered with 200
 TransactionDep = Annotated[AsyncSession, Depends(_transaction, scope="function")]

@@ -15,11 +15,13 @@ import structlog
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
+from api.dispatch_marks import DispatchMarks
 from api.metrics import Metrics
-from api.starts import RPC_TIMEOUT, GenerationStart, SessionDeletionStart, Start
 from contracts.names import workflow_id
 from db import generations, sessions
 from db.engine import Database
+from db.models import now
+from engine.starts import RPC_TIMEOUT, GenerationStart, SessionDeletionStart, Start
 from errors import DatabaseUnavailable
 from fault_points import Reach, pass_by
 
@@ -32,7 +34,6 @@ SWEEP_EVERY_S = 3.0
 SWEEP_LIMIT = 1000  # the engine starts fewer between two sweeps
 SWEEP_AGE = timedelta(seconds=5)  # younger rows are most likely in some process's queue
 DELETIONS_EVERY = 5  # sweeps; the query for deleted sessions reads more rows
-MARK_EVERY_S = 0.05  # one UPDATE for all starts of this time, not one each
 
 # The engine is away, overloaded or moving: the same call can succeed later. Anything else is a fault of ours.
 PASSING = {
@@ -56,15 +57,17 @@ class Dispatcher:
         metrics: Metrics,
         *,
         at_once: int = AT_ONCE,
+        keep_deleted: timedelta = timedelta(0),
         reach: Reach = pass_by,
     ) -> None:
         self._client = client
         self._database = database
         self._at_once = at_once
+        self._keep_deleted = keep_deleted
         self._reach = reach
         self._queue: asyncio.Queue[Start] = asyncio.Queue(CAPACITY)
         self._waiting: set[str] = set()
-        self._started: list[tuple[UUID, int]] = []
+        self._marks = DispatchMarks(database)
         self._failures = 0
         self._probing = asyncio.Lock()
         self._cancels: set[asyncio.Task[None]] = set()
@@ -72,7 +75,7 @@ class Dispatcher:
 
     def start_soon(self, start: Start) -> None:
         """Start this as soon as possible. Never fails, never waits: what cannot be queued is found by the sweep."""
-        if start.key in self._waiting or self._queue.full():
+        if start.key in self._waiting or self._marks.has(start) or self._queue.full():
             return
         self._waiting.add(start.key)
         self._queue.put_nowait(start)
@@ -88,7 +91,7 @@ class Dispatcher:
         """Start, sweep and mark until the block ends; what is not started by then is left to the sweep of others."""
         tasks = [asyncio.create_task(self._start_forever(), name=f"start-{n}") for n in range(self._at_once)]
         tasks.append(asyncio.create_task(self._sweep_forever(), name="sweep"))
-        tasks.append(asyncio.create_task(self._mark_forever(), name="mark"))
+        tasks.append(asyncio.create_task(self._marks.write_forever(), name="mark"))
         try:
             yield
         finally:
@@ -96,7 +99,7 @@ class Dispatcher:
                 task.cancel()
             await asyncio.gather(*tasks, *self._cancels, return_exceptions=True)
             with suppress(DatabaseUnavailable):
-                await self._mark()
+                await self._marks.write()
 
     async def _start_forever(self) -> None:
         while True:
@@ -131,8 +134,7 @@ class Dispatcher:
         except Exception:
             log.exception("dispatch.broken", workflow=start.key)
             return True
-        if isinstance(start, GenerationStart):
-            self._started.append((start.generation_id, start.run))
+        self._marks.note(start)
         return True
 
     async def _sweep_forever(self) -> None:
@@ -150,29 +152,14 @@ class Dispatcher:
     async def _sweep(self, *, deletions: bool) -> None:
         if len(self._waiting) >= SWEEP_LIMIT:
             return
+        before = now() - self._keep_deleted
         async with self._database.transaction() as session:
             forgotten = await generations.undispatched(session, older_than=SWEEP_AGE, limit=SWEEP_LIMIT)
-            doomed = await sessions.undeleted(session, limit=100) if deletions else ()
+            doomed = await sessions.undeleted(session, before=before, limit=100) if deletions else ()
         for generation in forgotten:
             self.start_soon(GenerationStart.of(generation))
         for deletion in doomed:
             self.start_soon(SessionDeletionStart(deletion))
-
-    async def _mark_forever(self) -> None:
-        while True:
-            await asyncio.sleep(MARK_EVERY_S)
-            try:
-                await self._mark()
-            except DatabaseUnavailable:
-                log.warning("mark.postponed", count=len(self._started))
-
-    async def _mark(self) -> None:
-        if not self._started:
-            return
-        batch = self._started[:]
-        async with self._database.transaction("generation.dispatched") as session:
-            await generations.mark_dispatched(session, batch)
-        del self._started[: len(batch)]
 
     async def _cancel(self, workflow: str) -> None:
         self._reach("workflow.cancel:before")

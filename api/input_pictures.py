@@ -20,6 +20,9 @@ from storage.base import NewObject, ObjectStorage, object_key
 
 log = structlog.get_logger(__name__)
 
+# The client waits for its answer meanwhile.
+TAKE_BACK_S = 2
+
 
 @dataclass(frozen=True, slots=True)
 class InputPicture:
@@ -73,11 +76,12 @@ class InputPictures:
             async with self._database.transaction("input.deleting") as session:
                 if not await input_assets.abandon(session, asset.id):
                     return
-            await self._storage.delete(asset.key)
+            async with asyncio.timeout(TAKE_BACK_S):
+                await self._storage.delete(asset.key)
             async with self._database.transaction("input.deleted") as session:
                 await assets.mark(session, asset.id, AssetState.deleted)
-        except DioramaError as error:
-            log.warning("input_picture.left_behind", asset=str(asset.id), code=error.code)
+        except (DioramaError, TimeoutError) as error:
+            log.warning("input_picture.left_behind", asset=str(asset.id), error=type(error).__name__)
 
     async def _put(self, asset: Asset, picture: InputPicture) -> None:
         words = {"generation": str(asset.key).split("/")[1], "step": asset.step.value}

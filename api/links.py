@@ -51,3 +51,41 @@ class SessionLinks(Frozen):
         return cls.model_validate(
             {"self": f"/v1/sessions/{session_id}", "generations": f"/v1/generations?session={session_id}"}
         )
+
+
+class WebhookEndpointLinks(Frozen):
+    """What can be asked about a webhook endpoint."""
+
+    self_: str = Field(alias="self", examples=["/v1/webhook-endpoints/0199c0de-0000-7000-8000-000000000003"])
+    deliveries: str
+    rotate_secret: str
+
+    @classmethod
+    def of(cls, endpoint_id: UUID) -> Self:
+        """The links of one endpoint."""
+        path = f"/v1/webhook-endpoints/{endpoint_id}"
+        return cls.model_validate(
+            {"self": path, "deliveries": f"{path}/deliveries", "rotate_secret": f"{path}/rotate-secret"}
+        )
+
+
+class DeliveryLinks(Frozen):
+    """What can be asked about a delivery."""
+
+    self_: str = Field(alias="self", examples=["/v1/webhook-deliveries/0199c0de-0000-7000-8000-000000000004"])
+    replay: str
+    endpoint: str
+    generation: str
+
+    @classmethod
+    def of(cls, delivery_id: UUID, endpoint_id: UUID, generation_id: UUID) -> Self:
+        """The links of one delivery."""
+        path = f"/v1/webhook-deliveries/{delivery_id}"
+        return cls.model_validate(
+            {
+                "self": path,
+                "replay": f"{path}/replay",
+                "endpoint": f"/v1/webhook-endpoints/{endpoint_id}",
+                "generation": f"/v1/generations/{generation_id}",
+            }
+        )

@@ -5,6 +5,7 @@ import secrets
 import time
 
 import structlog
+from anyio import BrokenResourceError
 from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,6 +27,11 @@ def _request_id(scope: Scope) -> str:
 def _route(scope: Scope) -> str:
     """The route's template, so that ids do not become labels."""
     return str(getattr(scope.get("route"), "path", "unmatched"))
+
+
+def _is_hang_up(error: Exception) -> bool:
+    """Whether a client left in the middle of a stream: FastAPI then stumbles over its own pipe between two of its tasks."""
+    return isinstance(error, ExceptionGroup) and error.split(BrokenResourceError)[1] is None
 
 
 class Observation:
@@ -57,7 +63,9 @@ class Observation:
         structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             await self._app(scope, receive, send_with_id)
-        except Exception:
+        except Exception as error:
+            if status and _is_hang_up(error):
+                return
             log.exception("request.broken")
             if status:
                 raise  # the answer has begun: all that is left is to cut the connection

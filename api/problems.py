@@ -30,7 +30,15 @@ STATUSES: dict[type[errors.DioramaError], int] = {
     errors.AlreadyFinal: 409,
     errors.IdempotencyKeyReused: 422,
     errors.WebhookRejected: 401,
+    errors.NotAnOperator: 403,
+    errors.NotInReview: 409,
+    errors.JobNotAdoptable: 409,
+    errors.UrlForbidden: 422,
+    errors.TooManyWebhookEndpoints: 409,
+    errors.WebhookEndpointDisabled: 409,
+    errors.WebhookSecretChanged: 409,
     errors.ServiceUnavailable: 503,
+    errors.ReconciliationUnfinished: 504,
     errors.StorageError: 503,
     errors.ObjectMissing: 500,
 }
@@ -130,7 +138,7 @@ def _diorama_error(request: Request, error: errors.DioramaError) -> Response:
     if status >= 500:
         log.warning("request.failed", code=error.code, cause=type(error.__cause__).__name__)
     if status >= 500:  # of a fault of ours, a client learns its name and when to come back, and nothing else
-        shown: type[errors.DioramaError] = type(error) if status == 503 else errors.DioramaError
+        shown: type[errors.DioramaError] = type(error) if status in {503, 504} else errors.DioramaError
         return problem_response(
             request, status, shown.code, headers=headers, title=shown.title, suggestion=shown.suggestion
         )
@@ -148,6 +156,8 @@ def _diorama_error(request: Request, error: errors.DioramaError) -> Response:
 
 
 def _framework_error(request: Request, error: HTTPException) -> Response:
+    if error.status_code in {204, 304}:  # these have no body, and a client that gets one waits or stumbles
+        return Response(status_code=error.status_code, headers=dict(error.headers or {}))
     code = CODES.get(error.status_code, "error")
     return problem_response(request, error.status_code, code, detail=error.detail, headers=error.headers)
 

@@ -11,9 +11,12 @@ from api.authentication import Authenticator
 from api.dispatcher import Dispatcher
 from api.following import Following
 from api.metrics import Metrics
+from api.reviewing import Reviewer
 from api.store_preparation import StorePreparation
+from contracts.webhook_secrets import WebhookSecrets
 from db.engine import Database
 from prompts.themes import Themes
+from public_http.places import PublicPlaces
 from storage.base import ObjectStorage
 
 
@@ -28,10 +31,13 @@ class Services:
     themes: Themes
     authenticator: Authenticator
     desk: Desk
+    reviewer: Reviewer
     dispatcher: Dispatcher
     following: Following
     metrics: Metrics
     webhook_verifiers: dict[str, Webhook]
+    webhook_places: PublicPlaces
+    webhook_secrets: WebhookSecrets
 
 
 async def services_of(connection: HTTPConnection) -> Services:

@@ -18,6 +18,8 @@ from commands.troubles import RequestRefused
 Json = dict[str, Any]
 
 TIMEOUT_S = 30.0
+# The API answers by itself after two minutes.
+ROUND_TIMEOUT_S = 150.0
 # The API sends a sign of life every 15 s; three of them missed means that the connection is dead.
 SILENCE_S = 45.0
 
@@ -57,6 +59,17 @@ class DioramaClient:
     async def themes(self) -> list[Json]:
         """The places a scene can be set in. Raises RequestRefused, ServerUnreachable."""
         return list((await self._ask("GET", "/v1/themes"))["items"])
+
+    async def reconcile(self, *, dry_run: bool) -> Json:
+        """A whole round of the reconciler. Raises RequestRefused (no operator, or it takes too long), ServerUnreachable."""
+        body = {"dry_run": dry_run}
+        return await self._ask("POST", "/v1/operations/reconciliations", body=body, timeout_s=ROUND_TIMEOUT_S)
+
+    async def ask(
+        self, method: str, path: str, *, query: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+    ) -> Json:
+        """Any other question to the API; no answer's body is {}. Raises RequestRefused, ServerUnreachable."""
+        return await self._ask(method, path, query=query, body=body)
 
     async def download(self, path: str) -> bytes:
         """What is behind a link of the API. Raises RequestRefused, ServerUnreachable."""
@@ -103,10 +116,12 @@ class DioramaClient:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         key: str | None = None,
+        timeout_s: float = TIMEOUT_S,
     ) -> Json:
         headers = {"Idempotency-Key": key or str(uuid4())} if method == "POST" else {}
-        request = self._http.build_request(method, path, params=query, json=body, headers=headers)
-        answer: Json = (await self._send(request)).json()
+        request = self._http.build_request(method, path, params=query, json=body, headers=headers, timeout=timeout_s)
+        response = await self._send(request)
+        answer: Json = response.json() if response.content else {}
         return answer
 
     async def _send(self, request: httpx.Request) -> httpx.Response:

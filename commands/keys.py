@@ -29,6 +29,9 @@ def create(
     name: Annotated[str, typer.Argument(help="What the key is for; people see it.")],
     *,
     tenant: Annotated[str, typer.Option(help="Whose it is; made when there is none of this name.")] = "local",
+    operator: Annotated[
+        bool, typer.Option("--operator", help="Let it decide for the service, over all tenants.")
+    ] = False,
     stack_dir: StackDir = STACK_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -40,8 +43,8 @@ def create(
         key = keys.new_key()
         pepper = settings.api_key_pepper.get_secret_value()
         async with migrated_database(settings) as database, database.transaction() as session:
-            await keys.ensure_key(session, key, pepper=pepper, tenant_name=tenant, name=name)
-        screen.record("key", id=key.split("_")[1], name=name, tenant=tenant, api_key=key)
+            await keys.ensure_key(session, key, pepper=pepper, tenant_name=tenant, name=name, operator=operator)
+        screen.record("key", id=key.split("_")[1], name=name, tenant=tenant, operator=operator, api_key=key)
         screen.say(
             f"{key}\nKeep it: it cannot be shown again. To take it back: diorama keys revoke {key.split('_')[1]}"
         )

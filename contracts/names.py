@@ -3,6 +3,7 @@
 from uuid import UUID
 
 MAIN_QUEUE = "diorama"
+DELIVERY_QUEUE = "diorama-deliveries"  # of its own: receivers that hang must not hold up anything else
 
 WORKFLOW_AVATAR = "diorama.Avatar"
 WORKFLOW_SCENE = "diorama.Scene"
@@ -15,11 +16,14 @@ WORKFLOW_DELIVER = "diorama.DeliverWebhook"
 
 ACTIVITY_OPEN = "generation.open"
 ACTIVITY_CLOSE = "generation.close"
+ACTIVITY_BEGUN = "generation.begun"
 ACTIVITY_MAKE_PICTURE = "picture.make"
 ACTIVITY_UNDO_PICTURE = "picture.undo"
 ACTIVITY_DELETE_SESSION = "session.delete"
 ACTIVITY_RECONCILE = "reconcile.check"
 ACTIVITY_DELIVER = "webhook.deliver"
+
+SCHEDULE_RECONCILE = "diorama-reconciler"
 
 SEARCH_KIND = "DioramaKind"
 SEARCH_TENANT = "DioramaTenant"
@@ -42,3 +46,13 @@ def provider_queue(provider: str) -> str:
 def workflow_id(generation_id: UUID, run: int = 1) -> str:
     """One workflow per run of a generation, so that starting twice is harmless; nearly all have one run."""
     return f"generation/{generation_id}" if run == 1 else f"generation/{generation_id}/{run}"
+
+
+def delivery_workflow_id(delivery_id: UUID, run: int = 1) -> str:
+    """One workflow per run of a delivery; a replay by its tenant is a further run."""
+    return f"delivery/{delivery_id}" if run == 1 else f"delivery/{delivery_id}/{run}"
+
+
+def take_back_id(generation_id: UUID, run: int) -> str:
+    """The workflow that takes back what a run left behind that was ended from outside."""
+    return f"generation/{generation_id}/{run}/take-back"

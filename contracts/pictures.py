@@ -11,11 +11,12 @@ from contracts.statuses import Kind, Step
 
 
 class Candidate(Frozen):
-    """A model that can make the picture, and what one purchase may cost at most (USD)."""
+    """A model that can make the picture; what one purchase may cost at most, and what the catalog expects (USD)."""
 
     provider: str
     model: str
     max_usd: Decimal
+    likely_usd: Decimal | None = None
     unknown_policy: Literal["review", "resubmit"]
 
 
@@ -42,7 +43,8 @@ class AssetRef(Frozen):
 class PictureOrder(Frozen):
     """Make this step's picture with this model; `purchase` counts the purchases of the step from 0.
 
-    It is picture number `part` (from 0) of `parts` that the generation is to have.
+    It is picture number `part` (from 0) of `parts` that the generation is to have. `alternatives`: so many candidates come
+    after this one, so that a provider that cannot be reached need not be waited for.
     """
 
     generation_id: UUID
@@ -53,6 +55,7 @@ class PictureOrder(Frozen):
     reference: AssetRef | None
     deadline_s: int
     possible_duplicate: bool = False
+    alternatives: int = 0
     part: int = 0
     parts: int = 1
 
@@ -97,7 +100,7 @@ class GenerationInput(Frozen):
 
 
 class Opened(Frozen):
-    """The plan for a generation; `reference` is the picture a scene starts from.
+    """The plan for a generation; `reference` is the picture a scene starts from, `begun` what earlier runs began.
 
     `canceled`: stop before the first buy; `ended`: it has ended already, and nothing may be done any more. An attempt that
     does not heartbeat for `heartbeat_s` seconds counts as dead.
@@ -105,6 +108,7 @@ class Opened(Frozen):
 
     steps: tuple[StepPlan, ...]
     reference: AssetRef | None = None
+    begun: tuple[Step, ...] = ()
     canceled: bool = False
     ended: bool = False
     heartbeat_s: int = 20
@@ -115,6 +119,17 @@ class Opened(Frozen):
             if plan.step is step:
                 return plan
         raise KeyError(step)
+
+
+class Begun(Frozen):
+    """The steps that a generation has begun, in that order.
+
+    `ended`: it has ended already, and nothing is to be done; `canceled`: its client asked to stop.
+    """
+
+    steps: tuple[Step, ...]
+    canceled: bool = False
+    ended: bool = False
 
 
 class Failure(Frozen):

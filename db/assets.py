@@ -30,8 +30,15 @@ async def announce(session: AsyncSession, asset: Asset) -> Asset:
 
 async def mark(session: AsyncSession, asset_id: UUID, state: AssetState) -> bool:
     """Move an asset on. False when it is in a state that does not lead there."""
-    moved = await run(session, _marking(state), {"asset_id": asset_id, "moment": now()})
+    origins = transitions.repeatable(transitions.ASSET, state)
+    moved = await run(session, _marking(state, origins), {"asset_id": asset_id, "moment": now()})
     return moved.one_or_none() is not None
+
+
+async def end(session: AsyncSession, asset_id: UUID) -> bool:
+    """deleting -> deleted, once: False when it was deleted before, and told of."""
+    statement = _marking(AssetState.deleted, transitions.ASSET[AssetState.deleted])
+    return (await run(session, statement, {"asset_id": asset_id, "moment": now()})).one_or_none() is not None
 
 
 @cache
@@ -46,11 +53,11 @@ def _announcing() -> Executable:
 
 
 @cache
-def _marking(state: AssetState) -> Executable:
+def _marking(state: AssetState, origins: tuple[AssetState, ...]) -> Executable:
     table = table_of(Asset)
     moment = bindparam("moment", type_=table.c.created_at.type)
     times = {AssetState.stored: {"stored_at": moment}, AssetState.deleted: {"deleted_at": moment}}
-    here = [table.c.id == bindparam("asset_id"), table.c.state.in_(transitions.repeatable(transitions.ASSET, state))]
+    here = [table.c.id == bindparam("asset_id"), table.c.state.in_(origins)]
     return update(table).where(*here).values(state=state, **times.get(state, {})).returning(table.c.id)
 
 

@@ -2,8 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -11,8 +15,28 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from errors import DatabaseUnavailable
 from fault_points import Reach, pass_by
 
-# SQLSTATE classes: connection exception, insufficient resources (too many connections), shut down by an operator.
-AWAY = ("08", "53", "57P")
+# SQLSTATE classes: connection exception, insufficient resources (too many connections, disk full), shut down by an
+# operator, a fault of the server's own system; and the end of a session that was silent inside a transaction.
+AWAY = ("08", "53", "57P", "58", "25P03")
+# A paused process must not keep its row locks for ever: nothing of ours thinks inside a transaction for so long.
+SILENT_IN_TRANSACTION_MS = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class DatabasePatience:
+    """How long PostgreSQL may take until it counts as away, seconds.
+
+    `connect_s`: until a new connection is there; `pool_s`: until one of the pool is free; `command_s`: until a statement
+    is answered.
+    """
+
+    connect_s: float = 5.0
+    pool_s: float = 10.0
+    command_s: float = 10.0
+
+
+# For processes that answer people, who had better be told soon to come again.
+IMPATIENT = DatabasePatience(connect_s=3.0, pool_s=3.0, command_s=4.0)
 
 
 @contextmanager
@@ -27,6 +51,25 @@ def _told_in_our_words() -> Iterator[None]:
         raise
 
 
+def _replace_what_was_closed(connection: Any, _record: object, _proxy: object) -> None:
+    """A connection that the server ended while it lay in the pool is made anew before anybody meets it: costs nothing."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError
+
+
+def _give_up_what_hangs(context: ExceptionContext) -> None:
+    """A command without an answer: its connection is cut at once, where a roll-back would wait as long again.
+
+    The others of the pool are made anew as they are used: a server that is gone without a word answers none of them.
+    """
+    connection = context.connection
+    if not isinstance(context.original_exception, TimeoutError) or connection is None or connection.invalidated:
+        return
+    context.is_disconnect = True
+    driver: Any = connection.connection.driver_connection
+    driver.terminate()
+
+
 class Database:
     """A pool of connections; one `transaction()` per request or activity step, committed at its edge.
 
@@ -34,8 +77,15 @@ class Database:
     """
 
     def __init__(
-        self, url: str, *, pool_size: int = 20, application_name: str = "diorama", reach: Reach = pass_by
+        self,
+        url: str,
+        *,
+        pool_size: int = 20,
+        application_name: str = "diorama",
+        patience: DatabasePatience | None = None,
+        reach: Reach = pass_by,
     ) -> None:
+        patience = patience or DatabasePatience()
         self.url = url
         self._reach = reach
         self._engine: AsyncEngine = create_async_engine(
@@ -45,13 +95,19 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_use_lifo=True,
-            pool_timeout=10,
+            pool_timeout=patience.pool_s,
             connect_args={
-                "timeout": 5,
-                "command_timeout": 20,
-                "server_settings": {"application_name": application_name, "jit": "off"},
+                "timeout": patience.connect_s,
+                "command_timeout": patience.command_s,
+                "server_settings": {
+                    "application_name": application_name,
+                    "jit": "off",
+                    "idle_in_transaction_session_timeout": str(SILENT_IN_TRANSACTION_MS),
+                },
             },
         )
+        event.listen(self._engine.sync_engine, "checkout", _replace_what_was_closed)
+        event.listen(self._engine.sync_engine, "handle_error", _give_up_what_hangs)
         self._committing = self._engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager

@@ -124,7 +124,12 @@ async def request_cancel(session: AsyncSession, generation: Generation) -> None:
     )
     if requested.scalar_one_or_none() is not None:
         await events.append(session, generation.id, "generation.cancel_requested")
-    await session.exec(select(func.pg_notify(CHANNEL_CANCEL, str(generation.id))))
+    await wake_for_cancel(session, generation.id)
+
+
+async def wake_for_cancel(session: AsyncSession, generation_id: UUID) -> None:
+    """Make whoever works on this generation look whether its client wants to stop."""
+    await session.exec(select(func.pg_notify(CHANNEL_CANCEL, str(generation_id))))
 
 
 async def undispatched(session: AsyncSession, *, older_than: timedelta, limit: int) -> Sequence[Generation]:

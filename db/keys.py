@@ -6,6 +6,7 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID
 
+from sqlalchemy import and_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -18,10 +19,11 @@ PREFIX = "dio"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is asking."""
+    """Who is asking; `operator`: may decide for the service, over all tenants."""
 
     tenant_id: UUID
     key_id: str
+    operator: bool = False
 
 
 def new_key() -> str:
@@ -40,14 +42,22 @@ def _digest(secret: str, pepper: str) -> bytes:
     return hmac.digest(pepper.encode(), secret.encode(), hashlib.sha256)
 
 
-async def ensure_key(session: AsyncSession, key: str, *, pepper: str, tenant_name: str, name: str = "") -> UUID:
-    """Keep this key for the tenant, making the tenant when it is new; returns the tenant's id. Harmless when repeated."""
+async def ensure_key(
+    session: AsyncSession, key: str, *, pepper: str, tenant_name: str, name: str = "", operator: bool = False
+) -> UUID:
+    """Keep this key for the tenant, making the tenant when it is new; returns the tenant's id. Harmless when repeated.
+
+    A key that is there already becomes an operator's when this says so, and stays as it is otherwise.
+    """
     key_id, secret = _parts(key)
     await session.exec(insert(Tenant).values(name=tenant_name, **_defaults()).on_conflict_do_nothing())
     tenant_id = (await session.exec(select(Tenant.id).where(Tenant.name == tenant_name))).one()
     row = {"id": key_id, "tenant_id": tenant_id, "name": name or "key", "digest": _digest(secret, pepper)}
-    row["created_at"] = now()
-    await session.exec(insert(ApiKey).values(row).on_conflict_do_nothing())
+    row |= {"created_at": now(), "operator": operator}
+    new = insert(ApiKey).values(row)
+    same_key = [new.excluded.digest == ApiKey.digest, new.excluded.operator]
+    widened = new.on_conflict_do_update(index_elements=["id"], set_={"operator": True}, where=and_(*same_key))
+    await session.exec(widened)
     return tenant_id
 
 
@@ -63,7 +73,7 @@ async def authenticate(session: AsyncSession, key: str, *, pepper: str) -> Calle
     expected = row.digest if row else bytes(32)
     if not hmac.compare_digest(expected, _digest(secret, pepper)) or row is None:
         raise Unauthenticated
-    return Caller(tenant_id=row.tenant_id, key_id=row.id)
+    return Caller(tenant_id=row.tenant_id, key_id=row.id, operator=row.operator)
 
 
 async def revoke(session: AsyncSession, key_id: str) -> None:

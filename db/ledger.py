@@ -5,9 +5,9 @@ earlier holder can change nothing: it gets LeaseLost.
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -81,6 +81,7 @@ def _fresh(order: PictureOrder, prompt: PromptUsed) -> Spend:
         prompt_version=prompt.version,
         prompt_hash=prompt.sha256,
         hold_usd=order.candidate.max_usd,
+        likely_usd=order.candidate.likely_usd,
         possible_duplicate=order.possible_duplicate,
         lease_until=now(),
         deadline_at=now() + timedelta(seconds=order.deadline_s),
@@ -149,21 +150,59 @@ async def settle(
     billed: Billed = Billed.yes,
     asset_id: UUID | None = None,
     error_code: str | None = None,
+    error_facts: Mapping[str, Any] | None = None,
 ) -> Spend:
     """-> settled: paid, with or without a picture."""
-    values = {"cost_usd": cost_usd, "billed": billed, "asset_id": asset_id, "error_code": error_code, "ended_at": now()}
-    return await _move(session, spend, SpendState.settled, **values)
+    values = {"cost_usd": cost_usd, "billed": billed, "asset_id": asset_id, "ended_at": now()}
+    return await _move(
+        session, spend, SpendState.settled, error_code=error_code, error_facts=_json(error_facts), **values
+    )
 
 
-async def release(session: AsyncSession, spend: Spend, *, error_code: str | None) -> Spend:
+async def release(
+    session: AsyncSession, spend: Spend, *, error_code: str | None, error_facts: Mapping[str, Any] | None = None
+) -> Spend:
     """Nothing is owed: the hold is given back."""
-    values = {"cost_usd": Decimal(0), "billed": Billed.no, "error_code": error_code, "ended_at": now()}
-    return await _move(session, spend, SpendState.released, **values)
+    values = {"cost_usd": Decimal(0), "billed": Billed.no, "ended_at": now()}
+    return await _move(
+        session, spend, SpendState.released, error_code=error_code, error_facts=_json(error_facts), **values
+    )
 
 
-async def mark_unknown(session: AsyncSession, spend: Spend) -> Spend:
-    """It may have been bought, and nobody can be asked; the hold stays."""
-    return await _move(session, spend, SpendState.unknown, billed=Billed.unknown, error_code="outcome_unknown")
+def _json(facts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    return dict(facts) if facts else None
+
+
+async def mark_unknown(
+    session: AsyncSession,
+    spend: Spend,
+    *,
+    error_code: str = "outcome_unknown",
+    error_facts: Mapping[str, Any] | None = None,
+) -> Spend:
+    """It may have been bought, and nobody can be asked; the hold stays. A job id that it had was not its own."""
+    values = {"billed": Billed.unknown, "provider_job_id": None, "error_code": error_code}
+    return await _move(session, spend, SpendState.unknown, error_facts=_json(error_facts), **values)
+
+
+async def adopt(session: AsyncSession, spend: Spend, *, job_id: str, deadline_at: datetime) -> Spend:
+    """unknown -> submitted: it was bought when it was sent, and this is its job, as the provider will confirm."""
+    values = {"provider_job_id": job_id, "submitted_at": spend.sent_at, "deadline_at": deadline_at}
+    cleared = {"billed": None, "error_code": None, "error_facts": None}
+    return await _move(session, spend, SpendState.submitted, **values, **cleared)
+
+
+async def replace_earlier(session: AsyncSession, order: PictureOrder) -> None:
+    """Settle the step's earlier purchases of unknown outcome: this one is bought instead, and they may be charged, too."""
+    earlier = [
+        col(Spend.generation_id) == order.generation_id,
+        col(Spend.step) == order.step,
+        col(Spend.purchase) < order.purchase,
+        col(Spend.state) == SpendState.unknown,
+    ]
+    cost = func.coalesce(Spend.likely_usd, Spend.hold_usd)
+    values = {"cost_usd": cost, "error_code": "purchase_replaced", "ended_at": now()}
+    await session.exec(update(Spend).where(*earlier).values(state=SpendState.settled, lease=Spend.lease + 1, **values))
 
 
 async def _move(session: AsyncSession, spend: Spend, to: SpendState, **values: Any) -> Spend:
@@ -201,12 +240,12 @@ async def same_lease(session: AsyncSession, spend: Spend) -> Spend:
 
 
 async def close_open(session: AsyncSession, generation_id: UUID) -> None:
-    """End what is still open when a generation ends: what may have been bought counts with all that was held for it."""
+    """End what is still open when a generation ends: what may have been bought counts with its price, or all that was held."""
     open_ = [col(Spend.generation_id) == generation_id, col(Spend.state).not_in(ENDED)]
     never_sent = col(Spend.state) == SpendState.held
     for condition, state, billed, cost in (
         (never_sent, SpendState.released, Billed.no, Decimal(0)),
-        (~never_sent, SpendState.settled, Billed.unknown, Spend.hold_usd),
+        (~never_sent, SpendState.settled, Billed.unknown, func.coalesce(Spend.likely_usd, Spend.hold_usd)),
     ):
         values = {"state": state, "billed": billed, "cost_usd": cost, "ended_at": now()}
         await session.exec(update(Spend).where(*open_, condition).values(lease=Spend.lease + 1, **values))

@@ -12,7 +12,10 @@ from sqlalchemy.engine import make_url
 
 log = structlog.get_logger(__name__)
 
-RECONNECT_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+RECONNECT_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+ANSWER_WITHIN_S = 5
+# A server that went away without a word ends no connection: so it is asked now and then.
+ASK_EVERY_S = 10
 
 
 class Listener:
@@ -61,15 +64,29 @@ class Listener:
 
     async def _listen_until_lost(self) -> None:
         lost = asyncio.Event()
-        connection = await asyncpg.connect(self._dsn, timeout=5, server_settings={"application_name": "diorama-listen"})
+        connection = await asyncpg.connect(
+            self._dsn,
+            timeout=ANSWER_WITHIN_S,
+            command_timeout=ANSWER_WITHIN_S,
+            server_settings={"application_name": "diorama-listen"},
+        )
         try:
             connection.add_termination_listener(lambda _: lost.set())
             for channel in self._channels:
                 await connection.add_listener(channel, self._notified)
             self._wake_all()
-            await lost.wait()
+            while not lost.is_set():
+                await self._wait(lost)
+                if not lost.is_set():
+                    await connection.execute("select 1")
         finally:
             connection.terminate()
+
+    @staticmethod
+    async def _wait(lost: asyncio.Event) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ASK_EVERY_S):
+                await lost.wait()
 
     def _notified(self, _connection: object, _pid: int, channel: str, payload: object) -> None:
         for woken in (*self._subscribers.get((channel, str(payload)), ()), *self._everything.get(channel, ())):

@@ -5,15 +5,15 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, bindparam, select, update
+from sqlalchemy import Executable, bindparam, func, select, update
 from sqlmodel import col
 from sqlmodel import select as select_model
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.pictures import Closing
-from contracts.statuses import Status
-from db import events, ledger, transitions
-from db.models import Generation, now
+from contracts.statuses import AssetState, Status, Step
+from db import deliveries, events, ledger, transitions
+from db.models import Asset, Generation, Spend, now
 from db.prepared import as_model, run, table_of
 from errors import GenerationCanceled, NotFound
 
@@ -39,9 +39,23 @@ async def cancel_requested(session: AsyncSession, generation_id: UUID) -> bool:
 async def read_live(session: AsyncSession, generation_id: UUID) -> Generation:
     """The row of a generation that is to be worked on. Raises GenerationCanceled when nobody wants it any more."""
     row = await read(session, generation_id)
-    if row.cancel_requested_at is not None or row.status.is_final:
+    if is_unwanted(row) or row.status.is_final:
         raise GenerationCanceled
     return row
+
+
+def is_unwanted(generation: Generation) -> bool:
+    """Whether its client asked to stop it, or deleted the session it belongs to."""
+    return generation.cancel_requested_at is not None or generation.deleted_at is not None
+
+
+async def begun(session: AsyncSession, generation_id: UUID) -> tuple[Step, ...]:
+    """The steps that earlier runs have begun, in that order: they have purchases, or pictures that are not deleted."""
+    bought = select_model(Spend.step, Spend.id).where(Spend.generation_id == generation_id)
+    left = [Asset.generation_id == generation_id, Asset.state != AssetState.deleted]
+    kept = select_model(Asset.step, Asset.id).where(*left)
+    found = [*(await session.exec(bought)).all(), *(await session.exec(kept)).all()]
+    return tuple(dict.fromkeys(Step(step) for step, _ in sorted(found, key=lambda pair: pair[1])))
 
 
 async def open_(session: AsyncSession, generation: Generation) -> None:
@@ -59,13 +73,17 @@ async def reopen(session: AsyncSession, generation_id: UUID, why: str) -> bool:
     here = [col(Generation.id) == generation_id, col(Generation.status).in_(transitions.GENERATION[Status.queued])]
     again = {"status": Status.queued, "run": Generation.run + 1, "dispatched_at": None, "finished_at": None}
     ended = {"cost_usd": None, "result": None, "error": None, "rollback": None}
-    reopened = update(Generation).where(*here).values(**again, **ended).returning(col(Generation.run))
-    run_number = (await session.exec(reopened)).scalar_one_or_none()
-    if run_number is not None:
-        await events.append(
-            session, generation_id, events.REOPENED, {"why": why, "run": run_number}, stage="queued again"
-        )
-    return run_number is not None
+    reopened = update(Generation).where(*here).values(**again, **ended)
+    changed = await session.exec(reopened.returning(col(Generation.run), col(Generation.tenant_id)))
+    row = changed.one_or_none()
+    if row is None:
+        return False
+    kind = events.REOPENED
+    seq = await events.append(session, generation_id, kind, {"why": why, "run": row.run}, stage="queued again")
+    await deliveries.announce(
+        session, tenant_id=row.tenant_id, generation_id=generation_id, event_seq=seq, event_type=kind
+    )
+    return True
 
 
 async def close(session: AsyncSession, closing: Closing) -> Generation:
@@ -91,7 +109,9 @@ async def close(session: AsyncSession, closing: Closing) -> Generation:
     if row.rollback:
         data["rollback"] = row.rollback
     done = 1.0 if row.status is Status.succeeded else None
-    await events.append(session, row.id, f"generation.{row.status}", data, stage="", progress=done, ended=True)
+    kind = f"generation.{row.status}"
+    seq = await events.append(session, row.id, kind, data, stage="", progress=done, ended=True)
+    await deliveries.announce(session, tenant_id=row.tenant_id, generation_id=row.id, event_seq=seq, event_type=kind)
     return row
 
 
@@ -106,7 +126,7 @@ def _reading(lock: bool) -> Executable:
 def _opening() -> Executable:
     table = table_of(Generation)
     here = [table.c.id == bindparam("generation_id"), table.c.status == Status.queued]
-    moment = bindparam("moment", type_=table.c.created_at.type)
+    moment = func.coalesce(table.c.started_at, bindparam("moment", type_=table.c.created_at.type))
     return update(table).where(*here).values(status=Status.running, started_at=moment).returning(table.c.id)
 
 

@@ -74,7 +74,8 @@ async def _main(arguments: Sequence[str]) -> None:
     if key:
         database = Database(url, pool_size=1)
         async with database.transaction() as session:
-            await ensure_key(session, key, pepper=os.environ["DIORAMA_API_KEY_PEPPER"], tenant_name="local")
+            pepper = os.environ["DIORAMA_API_KEY_PEPPER"]
+            await ensure_key(session, key, pepper=pepper, tenant_name="local", operator=True)
         await database.close()
     if arguments:
         file, content = arguments

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Enum, ForeignKey, Index, LargeBinary, MetaData, Numeric, Text
+from sqlalchemy import BigInteger, Column, Enum, ForeignKey, Index, LargeBinary, MetaData, Numeric, String, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
@@ -139,7 +139,8 @@ class Asset(Table, table=True):
     step: Step = Field(sa_column=_word(Step, "step"))
     role: AssetRole = Field(default=AssetRole.picture, sa_column=_word(AssetRole, "role"))
     state: AssetState = Field(default=AssetState.pending, sa_column=_word(AssetState, "state"))
-    key: str = Field(unique=True, max_length=300)
+    # In the order of its bytes, in which the store lists its objects, too.
+    key: str = Field(sa_column=Column(String(300, collation="C"), unique=True, nullable=False))
     content_type: str = Field(max_length=50)
     size_bytes: int = Field(sa_column=Column(BigInteger, nullable=False))
     sha256: str = Field(max_length=64)
@@ -183,6 +184,8 @@ class Spend(Table, table=True):
     prompt_version: str = Field(max_length=20)
     prompt_hash: str = Field(max_length=64)
     hold_usd: Decimal = Field(sa_column=_usd())
+    # The catalog's price: what is settled when the provider charges and does not say how much.
+    likely_usd: Decimal | None = Field(default=None, sa_column=_usd(nullable=True))
     cost_usd: Decimal | None = Field(default=None, sa_column=_usd(nullable=True))
     billed: Billed | None = Field(default=None, sa_column=_word(Billed, "billed", nullable=True))
     possible_duplicate: bool = False
@@ -194,6 +197,8 @@ class Spend(Table, table=True):
     raw_asset_id: UUID | None = None
     asset_id: UUID | None = None
     error_code: str | None = Field(default=None, max_length=50)
+    # What else is known of the failure, in words and numbers that a client may see.
+    error_facts: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True), nullable=True))
     created_at: datetime = Field(default_factory=now)
     sent_at: datetime | None = None
     submitted_at: datetime | None = None

@@ -101,14 +101,14 @@ async def delete(session: AsyncSession, tenant_id: UUID, session_id: str) -> Seq
     return found
 
 
-async def undeleted(session: AsyncSession, *, limit: int) -> Sequence[SessionDeletion]:
-    """Deleted sessions that still have pictures: their deletion was never started, or a late picture came in."""
+async def undeleted(session: AsyncSession, *, before: datetime, limit: int) -> Sequence[SessionDeletion]:
+    """Sessions deleted before then that still have pictures: they were kept until now, or a late picture came in."""
     query = (
         select(col(Generation.tenant_id), col(Generation.session_id))
         .distinct()
         .join(Asset, col(Asset.generation_id) == col(Generation.id))
         .where(
-            col(Generation.deleted_at).is_not(None),
+            col(Generation.deleted_at) <= before,
             col(Generation.session_id).is_not(None),
             col(Generation.status).not_in(generations.LIVE),
             col(Asset.state) == AssetState.stored,

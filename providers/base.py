@@ -115,7 +115,10 @@ class ImageProvider(Protocol):
         """
 
     async def poll(self, job_id: str) -> JobReport:
-        """Ask where a job stands; waits for the read quota. ProviderUnavailable/Unreachable/Busy when it cannot say."""
+        """Ask where a job stands; waits for the read quota. ProviderUnavailable/Unreachable/Busy when it cannot say.
+
+        JobNotFound: the provider says that there is none of this id; right after the purchase it may be mistaken.
+        """
 
     async def cancel(self, job_id: str) -> JobReport:
         """Stop a job; a job that has ended stays as it ended."""

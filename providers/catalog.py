@@ -128,6 +128,7 @@ def _candidate(entry: ModelEntry, wish: Wish, review_above_usd: Decimal) -> Cand
         provider=entry.provider,
         model=entry.model,
         max_usd=max_usd,
+        likely_usd=entry.price(quality=wish.quality, shape=wish.shape, size=wish.size, references=wish.references),
         unknown_policy="review" if max_usd > review_above_usd else "resubmit",
     )
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
-from errors import OutcomeUnknown, ProviderBusy, ProviderUnavailable, ProviderUnreachable
+from errors import JobNotFound, OutcomeUnknown, ProviderBusy, ProviderUnavailable, ProviderUnreachable
 from providers.answers import Answer, is_text
 from providers.base import JobReport, ListedJob, LostJob, Purchase, RemoteFile
 from providers.catalog import Catalog
@@ -18,7 +18,7 @@ from providers.purchase_call import one_purchase
 from providers.read_call import ask, repeat
 from providers.read_quota import ReadQuota
 from providers.replicate_answers import is_job_id, read_prediction
-from providers.replicate_errors import create_refusal, read_refusal, upload_refusal
+from providers.replicate_errors import create_refusal, poll_refusal, read_refusal, upload_refusal
 from providers.replicate_input import model_input
 
 _MAX_ANSWER_BYTES = 64_000_000  # an answer may hold the picture itself, as a data URI
@@ -82,8 +82,10 @@ class ReplicateProvider:
         return self._prediction(fields, fields["id"])
 
     async def poll(self, job_id: str) -> JobReport:
-        """Ask where a prediction stands; waits for the read quota."""
-        answer = await self._read(self._client.build_request("GET", self._path(job_id)))
+        """Ask where a prediction stands; waits for the read quota. Raises JobNotFound, too."""
+        answer = await self._look(self._client.build_request("GET", self._path(job_id)))
+        if not answer.is_success:
+            raise poll_refusal(answer)
         return self._report(answer, job_id)
 
     async def cancel(self, job_id: str) -> JobReport:
@@ -202,7 +204,7 @@ class ReplicateProvider:
 
     def _path(self, job_id: str) -> str:
         if not is_job_id(job_id):
-            raise ProviderUnavailable("This is not an id of a prediction.")
+            raise JobNotFound("This is not an id of a prediction.")
         return f"/v1/predictions/{job_id}"
 
 

@@ -7,6 +7,7 @@ import structlog
 
 from errors import (
     Billed,
+    JobNotFound,
     ModelFailed,
     ModelGone,
     OutcomeUnknown,
@@ -100,6 +101,13 @@ def read_refusal(answer: Answer) -> ProviderError:
         return _busy(answer)
     _note(answer)
     return ProviderUnavailable(status=answer.status)
+
+
+def poll_refusal(answer: Answer) -> ProviderError:
+    """A poll's answer that is not 2xx: JobNotFound only when it is Replicate itself that says so, and no proxy."""
+    if answer.status == 404 and answer.fields().get("status") == 404:
+        return JobNotFound()
+    return read_refusal(answer)
 
 
 def job_failure(text: object, *, billed: Billed) -> ProviderError:

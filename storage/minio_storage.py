@@ -20,7 +20,6 @@ from storage.s3_put import S3Put
 
 CHUNK_BYTES = 256 * 1024
 CONNECT_TIMEOUT_S = 5  # a store that takes longer to accept a connection is as good as away
-SILENCE_TIMEOUT_S = 30  # between two packets of an answer
 ALREADY_THERE = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 NO_POLICY_TO_SEE = frozenset({"NoSuchBucketPolicy", "AccessDenied", "NotImplemented", "MethodNotAllowed"})
 
@@ -30,7 +29,8 @@ class MinioStorage:
 
     Nothing is tried twice here: Temporal retries the activity, where people can see it, and the answer to a client of the
     API must not be late. `public_url` is where clients reach the store, when that is not `endpoint`; URLs are signed for
-    it. ConfigurationError when either is not `http(s)://host[:port]`.
+    it. A store that is silent for `silence_s` seconds is away, and so is one that takes longer than `put_s` for a whole put;
+    reading may take as long as the reader needs. ConfigurationError when an address is not `http(s)://host[:port]`.
     """
 
     def __init__(
@@ -43,7 +43,8 @@ class MinioStorage:
         public_url: str | None = None,
         max_connections: int = 64,
         region: str = "us-east-1",
-        timeout_s: float = 60,
+        silence_s: float = 30,
+        put_s: float = 60,
     ) -> None:
         _check_address(endpoint)
         _check_address(public_url or endpoint)
@@ -56,10 +57,13 @@ class MinioStorage:
             region=region,  # given, so that the client does not ask for it before the first call
             server_url=public_url,
         )
-        self._s3_put = S3Put(endpoint, access_key, secret_key, bucket, region)
+        self._s3_put = S3Put(endpoint, access_key, secret_key, bucket, region, within_s=put_s)
         self._bucket = bucket
         self._max_connections = max_connections
-        self._timeout = ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_TIMEOUT_S)
+        # `connect` counts the wait for one of the connections too, which others may hold for as long as they read.
+        self._timeout = ClientTimeout(
+            total=None, connect=silence_s, sock_connect=min(CONNECT_TIMEOUT_S, silence_s), sock_read=silence_s
+        )
         self._session: ClientSession | None = None
 
     async def prepare(self) -> None:
@@ -129,9 +133,14 @@ class MinioStorage:
 
     async def list_prefix(self, prefix: str, *, after: str = "") -> AsyncGenerator[StoredObject]:
         """See ObjectStorage. Read in pages of 1000."""
+        start_after: str | None = after or None
+        if not after.startswith(prefix):  # some stores refuse that
+            if after.encode() > prefix.encode():
+                return  # all keys with the prefix come before
+            start_after = None
         with in_our_words():
             listing = self._connected().list_objects(
-                self._bucket, prefix=prefix, recursive=True, start_after=after or None
+                self._bucket, prefix=prefix, recursive=True, start_after=start_after
             )
             async for found in listing:
                 key = found.object_name or ""

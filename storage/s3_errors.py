@@ -15,6 +15,8 @@ FULL = frozenset({"XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "Insuff
 BUSY = frozenset({"SlowDown", "RequestTimeout", "ServiceUnavailable", "XMinioServerNotInitialized", "OperationAborted"})
 # A gateway over a file system passes ENOSPC and EDQUOT on as InternalError: only the system's own text tells them apart.
 NO_ROOM_TEXTS = ("no space left on device", "disk quota exceeded")
+# Full to the last block it cannot even make the folder that a put needs, and misses it a step later.
+NO_ROOM_FOR_A_PUT_TEXTS = (*NO_ROOM_TEXTS, "no such file or directory")
 
 
 @contextmanager
@@ -35,22 +37,24 @@ def s3_error(code: str | None, message: str | None, status: int, key: str) -> St
     """The error for a refusal, by S3 code first and HTTP status second."""
     if code in MISSING:
         return ObjectMissing(key=key)
-    if code in FULL or status == 507 or (code == "InternalError" and _says_no_room(message or "")):
+    if code in FULL or status == 507 or (code == "InternalError" and _says(NO_ROOM_TEXTS, message)):
         return StorageFull()
     if code in BUSY or status >= 500:
         return StorageUnavailable(store_code=code, status=status)
     return StorageError(f"the picture store refused: {code or status}", store_code=code, status=status)
 
 
-async def refusal(response: ClientResponse, key: str) -> StorageError:
-    """The error for an answer that is not a success, read from its XML when it has one."""
+async def put_refusal(response: ClientResponse, key: str) -> StorageError:
+    """The error for a put that was not taken, read from the answer's XML when it has one."""
     text = await response.text(errors="replace")
     try:
         said = S3Error.fromxml(response, text)
     except (ParseError, ValueError):
         return s3_error(None, None, response.status, key)
+    if said.code == "InternalError" and _says(NO_ROOM_FOR_A_PUT_TEXTS, said.message):
+        return StorageFull()
     return s3_error(said.code, said.message, response.status, key)
 
 
-def _says_no_room(message: str) -> bool:
-    return any(text in message.lower() for text in NO_ROOM_TEXTS)
+def _says(texts: tuple[str, ...], message: str | None) -> bool:
+    return any(text in (message or "").lower() for text in texts)

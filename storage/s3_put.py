@@ -5,6 +5,7 @@ whose parts stay behind when a process dies. Ours streams in a single request, s
 promised: the store itself refuses other bytes, and a body that ends early leaves nothing.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,7 +20,7 @@ from yarl import URL
 
 from storage.base import CACHE_CONTROL, NewObject, StoredObject
 from storage.bodies import proven
-from storage.s3_errors import in_our_words, refusal
+from storage.s3_errors import in_our_words, put_refusal
 
 
 class _Source:
@@ -42,13 +43,16 @@ class _Source:
 
 
 class S3Put:
-    """Writes objects into one bucket."""
+    """Writes objects into one bucket, each within `within_s` seconds: a store that takes no bytes any more is away."""
 
-    def __init__(self, endpoint: str, access_key: str, secret_key: str, bucket: str, region: str) -> None:
+    def __init__(
+        self, endpoint: str, access_key: str, secret_key: str, bucket: str, region: str, *, within_s: float
+    ) -> None:
         self._base_url = BaseURL(endpoint, region)
         self._credentials = Credentials(access_key, secret_key)
         self._bucket = bucket
         self._region = region
+        self._within_s = within_s
 
     async def send(
         self, session: ClientSession, new: NewObject, chunks: AsyncIterator[bytes], size_bytes: int
@@ -65,7 +69,8 @@ class S3Put:
             body = source.chunks()
         try:
             with in_our_words(new.key):
-                return await self._send(session, new, body, size_bytes)
+                async with asyncio.timeout(self._within_s):
+                    return await self._send(session, new, body, size_bytes)
         except Exception:
             if source.failure is not None:
                 raise source.failure from None
@@ -80,7 +85,7 @@ class S3Put:
         signed = sign_v4_s3("PUT", url, self._region, headers, self._credentials, new.sha256, now)
         async with session.put(URL(urlunsplit(url), encoded=True), data=body, headers=signed) as response:
             if response.status != 200:
-                raise await refusal(response, new.key)
+                raise await put_refusal(response, new.key)
             return _stored(new, size_bytes, response)
 
 

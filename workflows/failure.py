@@ -1,6 +1,6 @@
 """Why something failed, in the words of the error tree."""
 
-from temporalio.exceptions import ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, RetryState, is_cancelled_exception
 
 from contracts.pictures import Failure
 from contracts.statuses import Step
@@ -11,6 +11,8 @@ Fact = str | int | float | bool | None
 
 def is_cancellation(error: BaseException) -> bool:
     """True when the client's wish to stop is behind it: told by Temporal, or by our own activity, which hears of it first."""
+    if isinstance(error, ActivityError) and error.retry_state is RetryState.CANCEL_REQUESTED:
+        return True  # it failed for a moment only, and the wish is why there was no further attempt
     return is_cancelled_exception(error) or _root(error).type == GenerationCanceled.code
 
 

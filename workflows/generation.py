@@ -32,7 +32,7 @@ async def tell(given: GenerationInput, story: Story) -> None:
         saga.remember(Step.input)
     pictures = PictureStep(given, saga)
     try:
-        plan = await _open(given)
+        plan = await _open(given, saga)
         if plan.ended:
             return
         pictures.count(plan)
@@ -45,7 +45,7 @@ async def tell(given: GenerationInput, story: Story) -> None:
         await unstoppable(lambda: _close(closing))
 
 
-async def _open(given: GenerationInput) -> Opened:
+async def _open(given: GenerationInput, saga: Saga) -> Opened:
     plan = await workflow.execute_local_activity_method(
         GenerationActivities.open,
         given,
@@ -53,6 +53,8 @@ async def _open(given: GenerationInput) -> Opened:
         retry_policy=UNTIL_IT_WORKS,
         summary="open",
     )
+    for step in plan.begun:  # by an earlier run: to be taken back although this one may not come so far
+        saga.remember(step)
     if plan.canceled:
         raise CancelledError
     return plan
@@ -60,7 +62,7 @@ async def _open(given: GenerationInput) -> Opened:
 
 async def _end_badly(given: GenerationInput, saga: Saga, error: BaseException, step: Step | None) -> NoReturn:
     if is_cancellation(error):
-        await _take_back_and_close(
+        await take_back_and_close(
             given, saga, "canceled", Failure(code=GenerationCanceled.code, detail="Canceled", step=step)
         )
         raise CancelledError("canceled by the client") from error
@@ -68,13 +70,14 @@ async def _end_badly(given: GenerationInput, saga: Saga, error: BaseException, s
     if failure.code == OutcomeUnknown.code:  # people decide: nothing is deleted, the hold stays
         await _closed(given, "needs_review", failure, ())
     else:
-        await _take_back_and_close(given, saga, "failed", failure)
+        await take_back_and_close(given, saga, "failed", failure)
     raise ApplicationError(failure.detail, type=failure.code, non_retryable=True) from error
 
 
-async def _take_back_and_close(
+async def take_back_and_close(
     given: GenerationInput, saga: Saga, outcome: Literal["failed", "canceled"], failure: Failure
 ) -> None:
+    """Take back all that the saga remembers, then write down the end; neither can be stopped."""
     workflow.set_current_details(f"{outcome}: taking back")
     reports = await saga.roll_back()
     await _closed(given, outcome, failure, reports)

@@ -11,7 +11,7 @@ from activities.pictures import PictureActivities
 from contracts.names import provider_queue
 from contracts.pictures import AssetRef, Candidate, GenerationInput, Opened, PictureMade, PictureOrder, StepPlan
 from contracts.statuses import Step
-from errors import OutcomeUnknown, error_class
+from errors import OutcomeUnknown, PurchaseNeverMade, PurchaseReplaced, error_class
 from workflows.failure import failure_of
 from workflows.saga import Saga
 
@@ -19,6 +19,8 @@ from workflows.saga import Saga
 ATTEMPTS = 60
 # How often a picture that was lost by its maker may be bought once more from the same model.
 REBUYS = 2
+# These follow a decision or a proof that came after the story was told, and so do not count among them.
+DECIDED = (PurchaseReplaced, PurchaseNeverMade)
 
 
 def ended(error: ActivityError) -> bool:
@@ -50,7 +52,7 @@ class PictureStep:
         self._saga.remember(plan.step)
         for position, candidate in enumerate(plan.candidates, start=1):
             try:
-                made = await self._from(candidate, plan, reference)
+                made = await self._from(candidate, plan, reference, alternatives=len(plan.candidates) - position)
             except ActivityError as error:
                 failure = error_class(failure_of(error).code)
                 if not (ended(error) and failure.failover) or position == len(plan.candidates):
@@ -62,25 +64,36 @@ class PictureStep:
                 return made
         raise AssertionError  # a plan has at least one candidate
 
-    async def _from(self, candidate: Candidate, plan: StepPlan, reference: AssetRef | None) -> PictureMade:
-        possible_duplicate = False
-        for bought in range(REBUYS + 1):
+    async def _from(
+        self, candidate: Candidate, plan: StepPlan, reference: AssetRef | None, *, alternatives: int
+    ) -> PictureMade:
+        possible_duplicate, rebuys = False, 0
+        while True:
             self._show(plan.step, f"at {candidate.provider} {candidate.model}")
             try:
-                return await self._buy(candidate, plan, reference, possible_duplicate=possible_duplicate)
+                return await self._buy(
+                    candidate, plan, reference, possible_duplicate=possible_duplicate, alternatives=alternatives
+                )
             except ActivityError as error:
                 failure = error_class(failure_of(error).code)
                 if not ended(error):
                     raise
                 unknown = failure is OutcomeUnknown
                 may_resubmit = unknown and candidate.unknown_policy == "resubmit" and not possible_duplicate
-                if not (failure.rebuy or may_resubmit) or bought == REBUYS:
-                    raise
-                possible_duplicate = possible_duplicate or unknown
-        raise AssertionError  # the loop returns or raises
+                if failure not in DECIDED:
+                    if not (failure.rebuy or may_resubmit) or rebuys == REBUYS:
+                        raise
+                    rebuys += 1
+                possible_duplicate = possible_duplicate or unknown or failure is PurchaseReplaced
 
     async def _buy(
-        self, candidate: Candidate, plan: StepPlan, reference: AssetRef | None, *, possible_duplicate: bool
+        self,
+        candidate: Candidate,
+        plan: StepPlan,
+        reference: AssetRef | None,
+        *,
+        possible_duplicate: bool,
+        alternatives: int,
     ) -> PictureMade:
         purchase = self._purchases.get(plan.step, 0)
         self._purchases[plan.step] = purchase + 1
@@ -93,6 +106,7 @@ class PictureStep:
             reference=reference,
             deadline_s=plan.deadline_s,
             possible_duplicate=possible_duplicate,
+            alternatives=alternatives,
             part=len(self._made),
             parts=self._parts,
         )

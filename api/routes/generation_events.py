@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, WebSocket
+from fastapi import APIRouter, Depends, Header, Query, WebSocket
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.exceptions import HTTPException
 
@@ -31,6 +31,10 @@ CLOSE_UNAUTHENTICATED = 4401
 CLOSE_NOT_FOUND = 4404
 CLOSE_RESTART = 1012
 CLOSE_TRY_LATER = 1013
+
+
+# Browsers cannot set a header on a WebSocket.
+LastSeen = Annotated[int | None, Query(ge=0, le=2**31 - 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +96,10 @@ async def events(services: ServicesDep, follow: Annotated[Follow, Depends(_start
 
 
 @router.websocket("/{generation_id}/ws")
-async def follow_by_websocket(websocket: WebSocket, generation_id: str) -> None:
+async def follow_by_websocket(websocket: WebSocket, generation_id: str, last_event_id: LastSeen = None) -> None:
     """Follow a generation: JSON objects `{type, seq, data, time}`, beginning with a `snapshot`.
 
+    Who comes back names the last `seq` that it has as `?last_event_id=`, and gets what came after it, without a snapshot.
     The key comes in the Authorization header or, from browsers, as the sub-protocol `diorama.key.<key>`.
     Close codes: 1000 ended, 1012 restarting, 1013 try later, 4401 no valid key, 4404 no such generation.
     """
@@ -102,7 +107,7 @@ async def follow_by_websocket(websocket: WebSocket, generation_id: str) -> None:
     await websocket.accept(subprotocol=_subprotocol(websocket))
     try:
         caller = await services.authenticator.caller(_key(websocket))
-        follow = _follow(await _row(services, caller, UUID(generation_id)), None)
+        follow = _follow(await _row(services, caller, UUID(generation_id)), last_event_id)
     except Unauthenticated:
         await websocket.close(CLOSE_UNAUTHENTICATED, "a valid API key is needed")
     except (NotFound, ValueError):

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from api import cursors
-from api.acceptance import AcceptedAnswer
+from api.acceptance import Acceptance, AcceptedAnswer
 from api.dependencies import CallerDep, ServicesDep, TransactionDep
 from api.generation_answers import GenerationAnswer, GenerationPage
 from api.problems import documented
@@ -25,7 +25,7 @@ from contracts.requests import GenerationRequest, SessionId, Tag
 from contracts.statuses import Kind, Status
 from db import generations
 from db.models import Generation
-from errors import AlreadyFinal, NotFound
+from errors import AlreadyFinal, DatabaseUnavailable, NotFound
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=StrictJsonRoute)
 
@@ -78,15 +78,18 @@ async def accept(
     if seconds is None:
         return JSONResponse(acceptance.body, 202, headers)
     headers["Preference-Applied"] = f"wait={seconds}"
-    return await _wait_for_end(services, acceptance.generation_id, seconds, headers)
+    return await _wait_for_end(services, acceptance, seconds, headers)
 
 
-async def _wait_for_end(services: Services, generation_id: UUID, seconds: int, headers: dict[str, str]) -> Response:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await services.following.until_final(generation_id)
-    async with services.database.transaction() as session:
-        row = await session.get_one(Generation, generation_id)
+async def _wait_for_end(services: Services, acceptance: Acceptance, seconds: int, headers: dict[str, str]) -> Response:
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await services.following.until_final(acceptance.generation_id)
+        async with services.database.transaction() as session:
+            row = await session.get_one(Generation, acceptance.generation_id)
+    except DatabaseUnavailable:  # it was accepted before: a 503 would make the client send it once more
+        return JSONResponse(acceptance.body, 202, headers)
     answer = GenerationAnswer.of(row)
     return JSONResponse(answer.model_dump(mode="json", by_alias=True), 200 if row.status.is_final else 202, headers)
 

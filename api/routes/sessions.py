@@ -13,12 +13,12 @@ from api import cursors
 from api.dependencies import CallerDep, ServicesDep, TransactionDep
 from api.links import SessionLinks
 from api.problems import documented
-from api.starts import SessionDeletionStart
 from contracts.frozen import Frozen
 from contracts.pictures import SessionDeletion
 from contracts.requests import SessionId
 from contracts.statuses import Status
 from db import sessions
+from engine.starts import SessionDeletionStart
 from errors import NotFound
 
 router = APIRouter(prefix="/v1/sessions", tags=["sessions"])

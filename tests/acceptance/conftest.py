@@ -1,6 +1,7 @@
 """The whole product as its users run it: one local stack for all acceptance tests, in its own folder."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import httpx
 import pytest
@@ -10,12 +11,21 @@ from deploy.local import LocalStack, StackOptions
 from deploy.stack_state import load_secrets
 from storage.minio_storage import MinioStorage
 from tests.acceptance.client import Diorama
+from tests.hook_receiver import HookReceiver, hook_receiver
 
 
 @pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+async def hooks() -> AsyncIterator[HookReceiver]:
+    """A receiver of webhooks, which the stack trusts although it is on this machine."""
+    async with hook_receiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory, hooks: HookReceiver) -> AsyncIterator[LocalStack]:
     folder = tmp_path_factory.mktemp("stack")
-    options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3)
+    settings = {"DIORAMA_WEBHOOK_HOSTS": hooks.host_and_port}
+    options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3, settings=settings)
     async with LocalStack(folder, options=options) as stack:
         yield stack
 
@@ -34,11 +44,13 @@ async def diorama(stack: LocalStack) -> AsyncIterator[Diorama]:
         environment["DIORAMA_STORE_BUCKET"],
     )
     database = Database(environment["DIORAMA_DATABASE_URL"])
+    # Shorter than the servers' five seconds: a request must not meet a connection that is just being closed.
+    limits = httpx.Limits(keepalive_expiry=2)
+    headers = {"Authorization": f"Bearer {secrets.bootstrap_api_key}"}
     async with (
-        httpx.AsyncClient(
-            base_url=addresses.api_url, headers={"Authorization": f"Bearer {secrets.bootstrap_api_key}"}, timeout=60
-        ) as http,
-        httpx.AsyncClient(base_url=addresses.sandbox_url, timeout=30) as sandbox,
+        closing_all(storage, database),
+        httpx.AsyncClient(base_url=addresses.api_url, headers=headers, timeout=60, limits=limits) as http,
+        httpx.AsyncClient(base_url=addresses.sandbox_url, timeout=30, limits=limits) as sandbox,
     ):
         unlimited = {"creates_per_minute": None, "reads_per_minute": None, "duration_s": 0.3, "drawing": "fast"}
         (await sandbox.delete("/admin/faults")).raise_for_status()
@@ -46,5 +58,13 @@ async def diorama(stack: LocalStack) -> AsyncIterator[Diorama]:
         client = Diorama(stack, http, sandbox, database, storage)
         yield client
         await client.audit()
-    await storage.close()
-    await database.close()
+
+
+@asynccontextmanager
+async def closing_all(*opened: MinioStorage | Database) -> AsyncIterator[None]:
+    """Close these when the block ends, also when an audit fails: a warning of theirs would fail another test."""
+    try:
+        yield
+    finally:
+        for one in opened:
+            await one.close()

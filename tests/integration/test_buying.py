@@ -37,7 +37,7 @@ from tests.integration.test_ledger import a_generation, an_order, claimed
 ABSENT = LostJob(report=None, conclusive=True)
 UNKNOWABLE = LostJob(report=None, conclusive=False)
 JOB = JobReport(job_id="job-1", state="waiting")
-FAST = BuyingRules(start_within_s=1, list_lag_s=0, look_up_every_s=0.01, shortest_pause_s=0.01)
+FAST = BuyingRules(start_within_s=1, list_lag_s=0, look_up_every_s=0.01, shortest_pause_s=0.01, longest_pause_s=0.05)
 
 
 class Scripted:
@@ -126,9 +126,9 @@ class Shop:
     async def order(self, **changes: Any) -> PictureOrder:
         return an_order(await a_generation(self.tables)).model_copy(update=changes)
 
-    async def buy(self, order: PictureOrder) -> Spend:
+    async def buy(self, order: PictureOrder, *, alternatives: int = 0) -> Spend:
         spend = await claimed(self.tables, order)
-        return await self.buyer.submitted(spend, a_purchase(spend), self.wish)
+        return await self.buyer.submitted(spend, a_purchase(spend), self.wish, alternatives=alternatives)
 
     async def row(self, order: PictureOrder) -> Spend:
         return await claimed(self.tables, order)
@@ -229,20 +229,32 @@ async def test_a_refusal_that_is_charged_for_is_settled(tables: Tables) -> None:
     assert (spend.state, spend.billed, spend.cost_usd) == (SpendState.settled, Billed.yes, spend.hold_usd)
 
 
-async def test_an_unreachable_provider_is_tried_a_few_times_and_then_given_up(tables: Tables) -> None:
+async def test_an_unreachable_provider_is_given_up_after_two_tries_when_another_could_make_the_picture(
+    tables: Tables,
+) -> None:
     shop = Shop(tables, Scripted([ProviderUnreachable()] * 5))
-    shop.buyer = Buyer(
-        tables.database,
-        {"replicate": shop.provider},
-        Keeper(tables.database, shop.storage, {}, KeepingRules()),
-        BuyingRules(connect_attempts=2, sends=1),
-    )
     order = await shop.order()
     with ended_by(ProviderUnreachable):
-        await shop.buy(order)
+        await shop.buy(order, alternatives=1)
 
     spend = await shop.row(order)
     assert (spend.state, spend.error_code, len(shop.provider.sent)) == (SpendState.released, "provider_unreachable", 2)
+
+
+async def test_the_only_provider_is_tried_until_it_is_back(tables: Tables) -> None:
+    shop = Shop(tables, Scripted([ProviderUnreachable()] * 7 + [JOB]))
+    spend = await shop.buy(await shop.order())
+
+    assert (spend.state, spend.sends, len(shop.provider.sent)) == (SpendState.submitted, 1, 8)
+
+
+async def test_the_only_provider_is_given_up_at_the_deadline(tables: Tables) -> None:
+    shop = Shop(tables, Scripted([ProviderUnreachable()] * 100))
+    order = await shop.order(deadline_s=1)
+    with ended_by(ProviderUnreachable):
+        await shop.buy(order)
+
+    assert (await shop.row(order)).state is SpendState.released
 
 
 async def test_a_purchase_whose_answers_are_always_lost_goes_out_three_times_at_most(tables: Tables) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 from uuid import uuid4
@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from errors import (
     DeadlineExceeded,
     JobCanceled,
+    JobNotFound,
     ModelFailed,
     ModelGone,
     OutcomeUnknown,
@@ -301,6 +302,45 @@ async def test_a_lost_purchase_is_found_behind_many_newer_ones(
     assert lost.report is not None
     assert lost.report.job_id == started.job_id
     assert len(await sandbox.journal(operation="list")) == 2
+
+
+async def test_all_jobs_of_the_account_are_listed_with_our_tokens_the_newest_first(
+    replicate: ReplicateProvider, openai: OpenAIImagesProvider
+) -> None:
+    begun = datetime(2020, 1, 1, tzinfo=UTC)
+    purchases = [order(replicate, prompt) for prompt in ("a fox", "an owl", "a heron [[sandbox fault=stuck]]")]
+    started = [await replicate.submit(purchase) for purchase in purchases]
+    await replicate.cancel(started[-1].job_id)
+
+    listed = [job async for job in replicate.list_jobs(begun)]
+
+    assert [job.token for job in listed] == [purchase.token for purchase in reversed(purchases)]
+    assert [job.report.job_id for job in listed] == [report.job_id for report in reversed(started)]
+    assert listed[0].report.state == "canceled"
+    assert sorted(job.created_at for job in listed) == [job.created_at for job in reversed(listed)]
+    assert [job async for job in openai.list_jobs(begun)] == []
+
+
+async def test_a_list_of_jobs_goes_back_to_the_moment_that_is_asked_for(
+    replicate: ReplicateProvider, sandbox: SandboxServer
+) -> None:
+    await replicate.submit(order(replicate))
+    await sandbox.advance(3600)
+    newer = order(replicate)
+    await replicate.submit(newer)
+
+    newest, older = [job async for job in replicate.list_jobs(datetime(2020, 1, 1, tzinfo=UTC))]
+    listed = [job async for job in replicate.list_jobs(newest.created_at)]
+
+    assert newest.created_at - older.created_at >= timedelta(hours=1)
+    assert [job.token for job in listed] == [newer.token]
+
+
+async def test_a_job_of_which_the_provider_has_never_heard_is_denied(replicate: ReplicateProvider) -> None:
+    with pytest.raises(JobNotFound):
+        await replicate.poll("nobodysprediction0000000000")
+    with pytest.raises(JobNotFound):
+        await replicate.cancel("nobodysprediction0000000000")
 
 
 async def test_a_running_job_can_be_canceled_and_is_billed(

@@ -88,7 +88,8 @@ class Gateway:
             name,
             max_connections=max_connections,
             public_url=public_url,
-            timeout_s=timeout_s,
+            silence_s=timeout_s,
+            put_s=timeout_s,
         )
 
     async def _answers(self) -> bool:
@@ -159,8 +160,8 @@ async def read_range(store: ObjectStorage, key: str, start: int, length: int | N
         return b"".join([chunk async for chunk in chunks])
 
 
-async def keys(store: ObjectStorage, prefix: str = "") -> list[str]:
-    return [found.key async for found in store.list_prefix(prefix)]
+async def keys(store: ObjectStorage, prefix: str = "", *, after: str = "") -> list[str]:
+    return [found.key async for found in store.list_prefix(prefix, after=after)]
 
 
 @pytest.mark.parametrize("size", [0, 1, 5_000, 256 * 1024, 256 * 1024 + 1, 8_000_000])
@@ -369,6 +370,19 @@ async def test_more_objects_than_a_page_holds_are_all_listed(store: ObjectStorag
         await asyncio.gather(*(put(store, key, b"x") for key in expected[start : start + 20]))
 
     assert await keys(store, "page/") == expected
+    assert await keys(store, "page/", after=expected[3]) == expected[4:]
+
+
+async def test_a_listing_goes_on_behind_any_key(store: ObjectStorage) -> None:
+    for key in ["a/10", "a/2", "a/Z", "a/ä", "ab/c", "b"]:
+        await put(store, key, b"x")
+
+    assert await keys(store, after="a/2") == ["a/Z", "a/ä", "ab/c", "b"]
+    assert await keys(store, "a/", after="a/2") == ["a/Z", "a/ä"]
+    assert await keys(store, "a/", after="a/3") == ["a/Z", "a/ä"]  # no object has this key
+    assert await keys(store, "a/", after="a/ä") == []
+    assert await keys(store, "a/", after="b") == []
+    assert await keys(store, "a/", after="A") == ["a/10", "a/2", "a/Z", "a/ä"]
 
 
 async def test_a_listing_may_be_left_early(store: ObjectStorage) -> None:

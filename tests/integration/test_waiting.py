@@ -10,7 +10,15 @@ import structlog
 from activities.waiting import Waiter, WaitingRules
 from db import events, ledger
 from db.models import Spend, now
-from errors import DeadlineExceeded, JobCanceled, ProviderBusy, ProviderError, ProviderUnavailable, ProviderUnreachable
+from errors import (
+    DeadlineExceeded,
+    JobCanceled,
+    JobNotFound,
+    ProviderBusy,
+    ProviderError,
+    ProviderUnavailable,
+    ProviderUnreachable,
+)
 from providers.base import FinishedPicture, JobReport, ListedJob, LostJob, Purchase, RemoteFile
 from tests.integration.conftest import Tables
 from tests.integration.test_ledger import a_generation, an_order, claimed
@@ -90,6 +98,23 @@ async def test_a_provider_that_cannot_say_is_asked_again(tables: Tables, trouble
     provider = Slow(trouble, trouble, DONE)
 
     assert await waiter(tables, provider).finished(await a_job(tables), asyncio.Event(), float) == DONE
+
+
+async def test_a_job_that_the_provider_denies_only_at_first_is_waited_for(tables: Tables) -> None:
+    provider = Slow(JobNotFound(), JobNotFound(), RUNNING, JobNotFound(), DONE)
+
+    assert await waiter(tables, provider).finished(await a_job(tables), asyncio.Event(), float) == DONE
+
+
+async def test_a_job_that_the_provider_goes_on_denying_is_not_there(tables: Tables) -> None:
+    provider = Slow(RUNNING, JobNotFound(), ProviderUnavailable(), JobNotFound())
+    rules = WaitingRules(first_s=0.01, longest_s=0.05, denied_for_s=0.1)
+    with pytest.raises(JobNotFound):
+        await Waiter(tables.database, {"replicate": provider}, rules).finished(
+            await a_job(tables), asyncio.Event(), float
+        )
+
+    assert provider.cancels == 0
 
 
 async def test_a_word_from_the_provider_ends_a_long_pause_at_once(tables: Tables) -> None:

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from api import cursors
 from api.byte_ranges import ByteRange, RangeNotSatisfiable, etag_matches, parse_range
-from api.starts import summary
 from api.waiting import preferred_wait
 from contracts.statuses import Kind
+from engine.starts import summary
 from errors import InvalidCursor
 
 

@@ -7,31 +7,11 @@ from contextlib import asynccontextmanager
 import pytest
 
 from api import safe_fetch
-from api.public_addresses import is_public
 from api.safe_fetch import SafeFetcher
 from errors import ImageRejected, ImageTooLarge, ImageUnreachable, ImageUrlForbidden, ServiceUnavailable
 
-PRIVATE = [
-    "127.0.0.1", "127.8.9.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",  # noqa: S104 an address to refuse
-    "192.0.2.1", "198.18.0.1", "198.51.100.7", "203.0.113.9", "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.88.99.1",
-    "168.63.129.16", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1",
-    "::ffff:169.254.169.254", "::127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "64:ff9b:1::1", "2002:7f00:1::",
-    "2001:0:7f00:1::", "2001:db8::1", "100::1",
-]  # fmt: skip
-PUBLIC = ["8.8.8.8", "1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
 
-
-@pytest.mark.parametrize("address", PRIVATE)
-def test_a_private_address_is_recognised(address: str) -> None:
-    assert not is_public(address)
-
-
-@pytest.mark.parametrize("address", PUBLIC)
-def test_a_public_address_is_recognised(address: str) -> None:
-    assert is_public(address)
-
-
-@pytest.mark.parametrize("address", PRIVATE)
+@pytest.mark.parametrize("address", ["127.0.0.1", "169.254.169.254", "::ffff:10.0.0.1", "fe80::1%eth0"])
 async def test_a_name_that_leads_to_a_private_address_is_refused(address: str) -> None:
     async def resolve(_host: str, _port: int) -> list[str]:
         return ["8.8.8.8", address]

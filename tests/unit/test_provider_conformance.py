@@ -4,10 +4,12 @@ import asyncio
 import base64
 import json
 import socket
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -132,6 +134,38 @@ async def test_a_failed_tls_handshake_is_certainly_not_bought(vendor: Vendor) ->
         await provider.submit(purchase(vendor))
     await provider.close()
     listener.close()
+
+
+@each_vendor
+async def test_a_process_that_was_paused_too_long_sends_nothing_any_more(vendor: Vendor) -> None:
+    late = replace(purchase(vendor), first_byte_by=time.monotonic() - 0.001)
+    async with calling(vendor, json_reply(vendor.accepted, 201)) as (provider, requests):
+        with pytest.raises(ProviderUnreachable):
+            await provider.submit(late)
+
+    assert requests == []
+
+
+@each_vendor
+async def test_a_process_that_was_paused_before_the_body_does_not_know_what_arrived(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = iter([0.0, 2.0])  # before the head, and before the body
+    monkeypatch.setattr("providers.purchase_call.time", SimpleNamespace(monotonic=lambda: next(readings)))
+    async with calling(vendor, json_reply(vendor.accepted, 201)) as (provider, requests):
+        with pytest.raises(OutcomeUnknown):
+            await provider.submit(replace(purchase(vendor), first_byte_by=1.0))
+
+    assert requests == []
+
+
+@each_vendor
+async def test_what_is_sent_in_time_is_bought(vendor: Vendor) -> None:
+    timely = replace(purchase(vendor), first_byte_by=time.monotonic() + 60)
+    async with calling(vendor, json_reply(vendor.accepted, 201)) as (provider, requests):
+        await provider.submit(timely)
+
+    assert len(requests) == 1
 
 
 @each_vendor

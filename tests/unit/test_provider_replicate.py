@@ -10,7 +10,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from pydantic import SecretStr
 
-from errors import OutcomeUnknown, ProviderBusy, ProviderCredentials, ProviderUnavailable, ProviderUnreachable
+from errors import (
+    JobNotFound,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderCredentials,
+    ProviderUnavailable,
+    ProviderUnreachable,
+)
 from providers.base import Purchase, ReferenceImage
 from providers.catalog import Catalog
 from providers.read_quota import ReadQuota
@@ -250,6 +257,54 @@ async def test_a_refused_poll_never_says_that_the_job_was_not_bought(status: int
             await provider.poll("abc")
 
 
+async def test_a_job_that_replicate_itself_denies_is_not_there() -> None:
+    denied = {"detail": "The requested resource could not be found.", "status": 404, "title": "Not found"}
+    async with replicate(lambda _: json_reply(denied, 404)) as (provider, server):
+        with pytest.raises(JobNotFound):
+            await provider.poll("abc")
+        with pytest.raises(JobNotFound):
+            await provider.cancel("abc")
+
+    assert [request.method for request in server.requests] == ["GET", "POST", "GET"]
+
+
+async def test_all_jobs_are_listed_page_by_page_with_the_tokens_that_they_carry() -> None:
+    by_webhook = {"input": {"prompt": "a fox"}, "webhook": "https://diorama.example/v1/webhooks/replicate/token-2"}
+    model = {"model": "openai/gpt-image-2.5-flare", "created_at": "2026-11-21T10:00:00.5Z"}
+    script = pages(
+        [listed(1, **model), listed(2, **by_webhook)],
+        [listed(3, input={}, status="succeeded", created_at="yesterday")],
+    )
+    since = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
+    async with replicate(script) as (provider, server):
+        found = [job async for job in provider.list_jobs(since)]
+
+    assert [(job.report.job_id, job.token) for job in found] == [
+        ("job1", "token-1"),
+        ("job2", "token-2"),
+        ("job3", None),
+    ]
+    assert found[0].created_at == datetime(2026, 11, 21, 10, 0, 0, 500_000, tzinfo=UTC)
+    assert found[2].created_at == since
+    assert [job.report.is_final for job in found] == [False, False, True]
+    assert parse_qs(urlsplit(server.requests[0].path).query) == {"created_after": ["2026-11-21T08:59:00Z"]}
+
+
+async def test_a_list_of_jobs_with_a_page_that_cannot_be_read_says_so_after_the_pages_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("providers.replicate._PAUSES_S", ())
+    first = json_reply({"results": [listed(1)], "next": "https://x/?cursor=1"})
+    answers = iter([first, json_reply({}, 503)])
+    async with replicate(lambda _: next(answers)) as (provider, _):
+        listing = provider.list_jobs(datetime.now(UTC))
+        seen = await anext(listing)
+        with pytest.raises(ProviderUnavailable):
+            await anext(listing)
+
+    assert seen.report.job_id == "job1"
+
+
 async def test_a_throttled_poll_holds_all_polls_back() -> None:
     answers = iter([json_reply({"retry_after": 0.2}, 429), json_reply({"status": "processing"})])
     async with replicate(lambda _: next(answers)) as (provider, _):
@@ -271,7 +326,7 @@ async def test_a_poll_without_a_status_says_nothing(body: object) -> None:
 @pytest.mark.parametrize("job_id", ["", "../account", "a/b", "x" * 65])
 async def test_an_id_that_is_none_is_never_put_into_a_path(job_id: str) -> None:
     async with replicate(lambda _: json_reply(STARTED)) as (provider, server):
-        with pytest.raises(ProviderUnavailable):
+        with pytest.raises(JobNotFound):
             await provider.poll(job_id)
 
     assert server.requests == []

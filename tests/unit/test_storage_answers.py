@@ -39,7 +39,7 @@ async def store_that(answers: Answer, *, timeout_s: float = 10) -> AsyncIterator
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    store = MinioStorage(f"http://127.0.0.1:{port}", "user", "secret-secret", "pictures", timeout_s=timeout_s)
+    store = MinioStorage(f"http://127.0.0.1:{port}", "user", "secret-secret", "pictures", silence_s=timeout_s)
     yield store
     await store.close()
     server.close()
@@ -67,6 +67,7 @@ async def put(store: MinioStorage) -> None:
         (answer("507 Insufficient Storage", "disk full", "text/plain"), StorageFull),
         (answer("409 Conflict", refusal("XMinioAdminBucketQuotaExceeded")), StorageFull),
         (answer("500 Error", refusal("InternalError", "cause(no space left on device)")), StorageFull),
+        (answer("500 Error", refusal("InternalError", "cause(no such file or directory)")), StorageFull),
         (answer("500 Error", refusal("InternalError", "cause(input/output error)")), StorageUnavailable),
         (answer("503 Slow Down", refusal("SlowDown")), StorageUnavailable),
         (answer("502 Bad Gateway", "<html>bad gateway</html>", "text/html"), StorageUnavailable),

@@ -72,6 +72,7 @@ class Stage:
     def __init__(self, client: Client, *, max_cached_workflows: int) -> None:
         self.client = client
         self.opened = plan()
+        self.open_fails = 0  # so many times
         self.orders: list[PictureOrder] = []
         self.undone: list[Step] = []
         self.closings: list[Closing] = []
@@ -89,6 +90,9 @@ class Stage:
     async def __aenter__(self) -> Self:
         @activity.defn(name=ACTIVITY_OPEN)
         async def open_(_given: GenerationInput) -> Opened:
+            if self.open_fails > 0:
+                self.open_fails -= 1
+                raise ApplicationError("the database is away", type="database_unavailable")
             return self.opened
 
         @activity.defn(name=ACTIVITY_CLOSE)

@@ -91,6 +91,17 @@ async def test_an_unreachable_provider_hands_over_to_the_next_candidate(stage: S
     assert {made.provider for made in stage.closings[0].pictures} == {"openai"}
 
 
+async def test_each_candidate_is_told_how_many_others_could_make_the_picture(stage: Stage) -> None:
+    stage.make = _fails_for(Step.avatar, ProviderUnreachable)
+
+    await stage.run(WORKFLOW_AVATAR_SCENE)
+
+    assert [(order.candidate.provider, order.alternatives) for order in stage.orders] == [
+        ("replicate", 1),
+        ("openai", 0),
+    ]
+
+
 async def test_a_policy_refusal_is_not_tried_elsewhere(stage: Stage) -> None:
     stage.make = _fails_for(Step.avatar, PolicyRefused)
 

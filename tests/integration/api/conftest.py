@@ -20,8 +20,12 @@ from contracts.names import (
     WORKFLOW_AVATAR,
     WORKFLOW_AVATAR_SCENE,
     WORKFLOW_DELETE_SESSION,
+    WORKFLOW_DELIVER,
+    WORKFLOW_RECONCILE,
 )
 from contracts.pictures import GenerationInput, SessionDeletion
+from contracts.reconciliation import Fact, FindingItem, ReconcileOrder, ReconcileReport
+from contracts.webhooks import DeliveryInput
 from db import migrate
 from storage.memory import MemoryStorage
 from temporal_client import connect
@@ -56,6 +60,26 @@ class QuickDeletion:
         return deletion.session_id
 
 
+@workflow.defn(name=WORKFLOW_DELIVER)
+class QuickDelivery:
+    """Ends at once."""
+
+    @workflow.run
+    async def run(self, given: DeliveryInput) -> str:
+        return str(given.delivery_id)
+
+
+@workflow.defn(name=WORKFLOW_RECONCILE)
+class QuickRound:
+    """Ends at once, with one finding that says how it was asked for."""
+
+    @workflow.run
+    async def run(self, order: ReconcileOrder) -> ReconcileReport:
+        facts: dict[str, Fact] = {"dry_run": order.dry_run, "whole": order.whole}
+        item = FindingItem(kind="odd", action="found" if order.dry_run else "removed", facts=facts)
+        return ReconcileReport(counts={"odd": 1}, items=(item,), skipped={"objects": "storage_unavailable"})
+
+
 async def _new_database(postgres_url: str, name: str) -> str:
     url = make_url(postgres_url)
     connection = await asyncpg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False))
@@ -83,7 +107,7 @@ async def engine() -> AsyncIterator[WorkflowEnvironment]:
         async with Worker(
             client,
             task_queue=MAIN_QUEUE,
-            workflows=[PatientAvatar, QuickAvatarScene, QuickDeletion],
+            workflows=[PatientAvatar, QuickAvatarScene, QuickDeletion, QuickDelivery, QuickRound],
             workflow_runner=UnsandboxedWorkflowRunner(),
         ):
             yield environment

@@ -115,9 +115,13 @@ class Tenant:
 
     async def finish(self, generation_id: str, status: str, **columns: Any) -> None:
         """End a generation as the worker does: row and last event in one transaction."""
-        changes = {"status": Status(status), "finished_at": now()} | columns
+        result: dict[str, Any] | None = {"pictures": []} if status == Status.succeeded else None
+        changes = {"status": Status(status), "finished_at": now(), "result": result} | columns
         async with self.api.database.transaction() as session:
-            row = await session.get_one(Generation, UUID(generation_id))
+            row = await session.get_one(Generation, UUID(generation_id), with_for_update=True)
+            if row.status is Status.queued:
+                row.status, row.started_at = Status.running, now()
+                await session.flush()
             for name, value in changes.items():
                 setattr(row, name, value)
             session.add(row)
@@ -135,10 +139,10 @@ class Tenant:
 
 
 @asynccontextmanager
-async def new_tenant(api: RunningApi) -> AsyncIterator[Tenant]:
+async def new_tenant(api: RunningApi, *, operator: bool = False) -> AsyncIterator[Tenant]:
     key = keys.new_key()
     async with api.database.transaction() as session:
-        tenant_id = await keys.ensure_key(session, key, pepper=PEPPER, tenant_name=key)
+        tenant_id = await keys.ensure_key(session, key, pepper=PEPPER, tenant_name=key, operator=operator)
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(base_url=api.url, headers=headers, timeout=30) as client:
         yield Tenant(tenant_id, key, client, api)

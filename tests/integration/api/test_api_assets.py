@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 
 from contracts.statuses import AssetRole, AssetState, Step
-from db.models import Asset
+from db.models import Asset, now
 from storage.base import NewObject
 from storage.bodies import chunks_of
 from tests.integration.api.running_api import AVATAR, Tenant, png
@@ -46,6 +46,8 @@ async def stored_picture(
         prompt_name="scene",
         prompt_version="1",
         prompt_hash="f" * 64,
+        stored_at=None if state is AssetState.pending else now(),
+        deleted_at=now() if state is AssetState.deleted else None,
     )
     async with tenant.api.database.transaction() as session:
         session.add(row)

@@ -4,9 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import httpx
+import pytest
 from temporalio.testing import WorkflowEnvironment
 
-from errors import StorageUnavailable
+from errors import StorageError, StorageFull, StorageUnavailable
 from storage.base import NewObject, StoredObject
 from storage.memory import MemoryStorage
 from tests.integration.api.picture_host import PictureHost
@@ -65,12 +66,13 @@ async def test_a_request_that_got_503_can_be_repeated_with_its_key_until_it_is_a
     assert (await tenant.counts())["generation"] == 1
 
 
-async def test_a_store_that_is_away_accepts_nothing_and_keeps_nothing(
-    api_database_url: str, pictures: PictureHost
+@pytest.mark.parametrize("error", [StorageUnavailable, StorageFull])
+async def test_a_store_that_is_away_or_full_accepts_nothing_and_keeps_nothing(
+    api_database_url: str, pictures: PictureHost, error: type[StorageError]
 ) -> None:
     class AwayStorage(MemoryStorage):
         async def put(self, new: NewObject, chunks: AsyncIterator[bytes], size_bytes: int) -> StoredObject:
-            raise StorageUnavailable
+            raise error
 
     settings = settings_for(api_database_url, "127.0.0.1:9", image_url_hosts=pictures.host_and_port)
     async with running_api(settings, AwayStorage()) as broken, new_tenant(broken) as tenant:
@@ -78,8 +80,31 @@ async def test_a_store_that_is_away_accepts_nothing_and_keeps_nothing(
         answer = await tenant.client.post("/v1/generations", json=body)
         states = await tenant.api.ask("select state from asset where tenant_id = :id", id=tenant.id)
 
-    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+    assert (answer.status_code, answer.json()["code"]) == (503, error.code)
+    assert int(answer.headers["Retry-After"]) > 0
     assert [row.state for row in states] == ["deleted"]
+
+
+async def test_a_store_that_falls_silent_is_not_waited_for_when_nothing_was_accepted(
+    api_database_url: str, pictures: PictureHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.input_pictures.TAKE_BACK_S", 0.1)
+
+    class SilentStorage(MemoryStorage):
+        async def put(self, new: NewObject, chunks: AsyncIterator[bytes], size_bytes: int) -> StoredObject:
+            raise StorageUnavailable
+
+        async def delete(self, key: str) -> None:
+            await asyncio.Event().wait()
+
+    settings = settings_for(api_database_url, "127.0.0.1:9", image_url_hosts=pictures.host_and_port)
+    async with running_api(settings, SilentStorage()) as broken, new_tenant(broken) as tenant:
+        body = {"kind": "scene", "scene": {"theme": "coral-reef"}, "image_url": pictures.url("me.png")}
+        answer = await tenant.client.post("/v1/generations", json=body)
+        states = await tenant.api.ask("select state from asset where tenant_id = :id", id=tenant.id)
+
+    assert (answer.status_code, answer.json()["code"]) == (503, "storage_unavailable")
+    assert [row.state for row in states] == ["deleting"], "the reconciler finishes it"
 
 
 async def test_a_store_that_comes_late_makes_the_api_ready(api_database_url: str) -> None:

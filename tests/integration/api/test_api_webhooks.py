@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -45,12 +47,14 @@ async def purchase(tenant: Tenant) -> tuple[str, str]:
     return accepted["id"], token
 
 
-def signed(body: bytes = BODY, *, at: datetime | None = None, secret: str = WEBHOOK_SECRET) -> dict[str, str]:
+def signed(
+    body: bytes = BODY, *, at: datetime | None = None, secret: str = WEBHOOK_SECRET, message: str = "msg-1"
+) -> dict[str, str]:
     moment = at or datetime.now(UTC)
     return {
-        "webhook-id": "msg-1",
+        "webhook-id": message,
         "webhook-timestamp": str(int(moment.timestamp())),
-        "webhook-signature": Webhook(secret).sign("msg-1", moment, body.decode()),
+        "webhook-signature": Webhook(secret).sign(message, moment, body.decode()),
     }
 
 
@@ -59,23 +63,51 @@ async def send(api: RunningApi, token: str, headers: dict[str, str], body: bytes
         return await provider.post(f"/v1/webhooks/replicate/{token}", content=body, headers=headers)
 
 
-async def test_a_signed_webhook_wakes_its_generation_and_a_replay_is_harmless(
+@asynccontextmanager
+async def hearing(database_url: str) -> AsyncIterator[asyncio.Queue[str]]:
+    """Everything that is said on the channel that wakes workers."""
+    woken: asyncio.Queue[str] = asyncio.Queue()
+    dsn = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    listening = await asyncpg.connect(dsn)
+    try:
+        await listening.add_listener(CHANNEL_WAKE, lambda *heard: woken.put_nowait(str(heard[-1])))
+        yield woken
+    finally:
+        await listening.close()
+
+
+async def test_a_signed_webhook_wakes_its_generation_once_however_often_it_comes(
     tenant: Tenant, api: RunningApi, api_database_url: str
 ) -> None:
     generation_id, token = await purchase(tenant)
-    woken: asyncio.Queue[str] = asyncio.Queue()
-    dsn = make_url(api_database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    listening = await asyncpg.connect(dsn)
-    await listening.add_listener(CHANNEL_WAKE, lambda *heard: woken.put_nowait(str(heard[-1])))
-    headers = signed()
+    last_id, last_token = await purchase(tenant)
 
-    answers = [await send(api, token, headers) for _ in range(2)]
-    heard = [await woken.get(), await woken.get()]
+    async with hearing(api_database_url) as woken:
+        headers = signed(message=f"msg-{token}")
+        answers = await asyncio.gather(*(send(api, token, headers) for _ in range(20)))
+        answers.append(await send(api, last_token, signed(message=f"msg-{last_token}")))
+        heard = [await woken.get()]
+        while heard[-1] != last_id:  # notifications come in the order of their commits
+            heard.append(await woken.get())
 
-    await listening.close()
-    assert [answer.status_code for answer in answers] == [204, 204]
-    assert heard == [generation_id, generation_id]
+    notices = await api.ask("select job_id from notice where token = :token", token=token)
+    assert {answer.status_code for answer in answers} == {204}
+    assert heard == [generation_id, last_id]
+    assert [row.job_id for row in notices] == ["job-1"]
     assert (await tenant.generations())[0]["status"] == "queued"
+
+
+async def test_another_webhook_about_the_same_job_wakes_again(
+    tenant: Tenant, api: RunningApi, api_database_url: str
+) -> None:
+    generation_id, token = await purchase(tenant)
+
+    async with hearing(api_database_url) as woken:
+        for number in range(2):
+            await send(api, token, signed(message=f"msg-{token}-{number}"))
+        heard = [await woken.get(), await woken.get()]
+
+    assert heard == [generation_id, generation_id]
 
 
 LATE = datetime.now(UTC) - timedelta(minutes=6)

@@ -10,12 +10,13 @@ ANSWER = "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {length}\
 
 
 class HealthServer:
-    """Answers GET /healthz, /readyz and /metrics while the block runs; it is entered last, so being there means ready."""
+    """Answers GET /healthz, /readyz and /metrics while the block runs; ready while `is_ready` says so."""
 
     def __init__(self, port: int, host: str = "127.0.0.1") -> None:
         self._host = host
         self._port = port
         self._server: asyncio.Server | None = None
+        self.is_ready = False
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._answer, self._host, self._port)
@@ -40,6 +41,8 @@ class HealthServer:
 
     def _page(self, path: bytes) -> bytes:
         pages = {b"/healthz": (b"ok", "text/plain"), b"/readyz": (b"ready", "text/plain")}
+        if path == b"/readyz" and not self.is_ready:
+            return ANSWER.format(status="503 Service Unavailable", kind="text/plain", length=0).encode()
         if path == b"/metrics":
             body, kind = generate_latest(), CONTENT_TYPE_LATEST
         elif path in pages:

@@ -1,4 +1,4 @@
-"""What can be started at the engine: generations and session deletions, each under an id that makes starting twice harmless."""
+"""What can be started at the engine, each thing under an id that makes starting twice harmless."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ from uuid import UUID
 
 from temporalio.client import Client
 from temporalio.common import (
+    AutoUpgradeVersioningOverride,
     Priority,
     SearchAttributeKey,
     SearchAttributePair,
@@ -24,12 +25,17 @@ from contracts.names import (
     WORKFLOW_AVATAR,
     WORKFLOW_AVATAR_SCENE,
     WORKFLOW_DELETE_SESSION,
+    WORKFLOW_DELIVER,
     WORKFLOW_SCENE,
+    WORKFLOW_TAKE_BACK,
+    delivery_workflow_id,
+    take_back_id,
     workflow_id,
 )
 from contracts.pictures import GenerationInput, SessionDeletion
 from contracts.statuses import Kind
-from db.models import Generation
+from contracts.webhooks import DeliveryInput
+from db.models import Delivery, Generation
 
 WORKFLOWS = {
     Kind.avatar: WORKFLOW_AVATAR,
@@ -40,6 +46,8 @@ KIND = SearchAttributeKey.for_keyword(SEARCH_KIND)
 TENANT = SearchAttributeKey.for_keyword(SEARCH_TENANT)
 
 RPC_TIMEOUT = timedelta(seconds=5)  # a start takes 4 ms; an engine that needs seconds is as good as away
+# For what lasts hours or days: an old release of the worker must not have to stay so long (docs/changing-workflows.md).
+FOLLOWS_RELEASES = AutoUpgradeVersioningOverride()
 
 
 class Start(Protocol):
@@ -124,5 +132,82 @@ class SessionDeletionStart:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"delete session {self.deletion.session_id}",
+            versioning_override=FOLLOWS_RELEASES,
             rpc_timeout=RPC_TIMEOUT,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBackStart:
+    """The workflow that takes back, and closes, a generation whose own workflow has ended without doing it."""
+
+    generation_id: UUID
+    tenant_id: UUID
+    kind: Kind
+    run: int
+
+    @property
+    def key(self) -> str:
+        """The workflow's id."""
+        return take_back_id(self.generation_id, self.run)
+
+    async def send(self, client: Client) -> None:
+        """Start it, unless it is running; again, when it was ended from outside, too."""
+        given = GenerationInput(generation_id=self.generation_id, tenant_id=self.tenant_id, kind=self.kind)
+        await client.start_workflow(
+            WORKFLOW_TAKE_BACK,
+            given,
+            id=self.key,
+            task_queue=MAIN_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=TypedSearchAttributes(
+                [SearchAttributePair(KIND, self.kind), SearchAttributePair(TENANT, str(self.tenant_id))]
+            ),
+            static_summary="take back what an ended run left behind",
+            rpc_timeout=RPC_TIMEOUT,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryStart:
+    """The workflow that delivers an event to a webhook endpoint."""
+
+    tenant_id: UUID
+    event_type: str
+    given: DeliveryInput
+
+    @classmethod
+    def of(cls, delivery: Delivery) -> Self:
+        """The start of a delivery's present run."""
+        given = DeliveryInput(
+            delivery_id=delivery.id,
+            generation_id=delivery.generation_id,
+            run=delivery.run,
+            attempts=delivery.attempts,
+        )
+        return cls(delivery.tenant_id, delivery.event_type, given)
+
+    @property
+    def key(self) -> str:
+        """The workflow's id."""
+        return delivery_workflow_id(self.given.delivery_id, self.given.run)
+
+    async def send(self, client: Client) -> None:
+        """Start it; a run is started once for ever, also after it has ended."""
+        try:
+            await client.start_workflow(
+                WORKFLOW_DELIVER,
+                self.given,
+                id=self.key,
+                task_queue=MAIN_QUEUE,
+                id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(self.tenant_id))]),
+                static_summary=f"webhook {self.event_type}",
+                versioning_override=FOLLOWS_RELEASES,
+                priority=Priority(fairness_key=str(self.tenant_id)),
+                rpc_timeout=RPC_TIMEOUT,
+            )
+        except WorkflowAlreadyStartedError:
+            return

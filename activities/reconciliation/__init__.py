@@ -1,0 +1,1 @@
+"""What the reconciler looks for: one check a file, behind the Protocol in check.py."""

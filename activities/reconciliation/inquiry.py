@@ -1,0 +1,118 @@
+"""Asking a provider about a purchase of which the ledger does not know how it ended, and what that means in money."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Literal
+
+from activities.buying import Buyer
+from activities.waiting import Waiter
+from contracts.statuses import Billed, SpendState
+from db import ledger
+from db.engine import Database
+from db.models import Spend, now
+from errors import JobCanceled, ProviderError, ProviderUnavailable
+from providers.base import ImageProvider, JobReport
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What is known of a purchase.
+
+    `never_made`: the provider certainly has nothing of it. `report`: its job. `unknowable`: nobody can ever say.
+    `paid`: a synchronous provider delivered it.
+    """
+
+    kind: Literal["never_made", "job", "unknowable", "paid"]
+    report: JobReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """What a purchase costs (USD), as far as the provider's word goes."""
+
+    billed: Billed
+    cost_usd: Decimal
+
+
+def bill_of(report: JobReport, spend: Spend) -> Bill:
+    """The bill for a job that has ended; what was expected counts where the provider names no sum."""
+    expected = next(known for known in (report.cost_usd, spend.likely_usd, spend.hold_usd) if known is not None)
+    if report.state == "succeeded":
+        return Bill(Billed.yes, expected)
+    billed = Billed((report.failure or JobCanceled()).billed)
+    return Bill(billed, Decimal(0) if billed is Billed.no else expected)
+
+
+class Inquiry:
+    """Asks once, and stops what still runs. Every method raises the providers' errors when they cannot say now."""
+
+    def __init__(
+        self,
+        database: Database,
+        providers: Mapping[str, ImageProvider],
+        buyer: Buyer,
+        waiter: Waiter,
+        remembers: timedelta,
+    ) -> None:
+        self._database = database
+        self._providers = providers
+        self._buyer = buyer
+        self._waiter = waiter
+        self._remembers = remembers
+
+    @property
+    def with_jobs(self) -> dict[str, ImageProvider]:
+        """The providers whose jobs can be asked for."""
+        return {name: provider for name, provider in self._providers.items() if not provider.synchronous}
+
+    def can_tell(self, spend: Spend) -> bool:
+        """Whether the provider may still know of this purchase."""
+        if spend.provider not in self.with_jobs:
+            return False
+        recent = spend.sent_at is not None and now() - spend.sent_at < self._remembers
+        return recent or spend.provider_job_id is not None
+
+    async def ask(self, spend: Spend) -> Word:
+        """What became of a purchase: its job as it stands, nothing, or that nobody can say."""
+        if spend.state is SpendState.held:
+            return Word("never_made")
+        if spend.raw_asset_id is not None:
+            return Word("paid")
+        # A job that an unknown purchase once had was not its job: it is looked for anew.
+        if spend.provider_job_id is not None and spend.state is not SpendState.unknown:
+            return await self._about_job(spend, spend.provider_job_id)
+        if spend.provider not in self.with_jobs:
+            return Word("unknowable")
+        found = await self._buyer.look_up(spend)
+        if found.report is not None:
+            return Word("job", found.report)
+        if not found.conclusive:
+            return Word("unknowable")
+        async with self._database.transaction() as session:
+            if not await ledger.window_is_over(session, spend):
+                raise ProviderUnavailable("It may still be on its way to the provider.")
+        return Word("never_made")
+
+    async def ended(self, provider: str, report: JobReport) -> JobReport:
+        """The job's last report, after it was stopped if it still ran. ProviderUnavailable when it takes its time."""
+        if not report.is_final:
+            report = await self._waiter.job_stopped(provider, report.job_id)
+        if not report.is_final:
+            raise ProviderUnavailable("It was asked to stop and has not stopped yet.")
+        return report
+
+    async def _about_job(self, spend: Spend, job_id: str) -> Word:
+        try:
+            return Word("job", await self._provider(spend).poll(job_id))
+        except ProviderError as error:
+            if error.retryable:
+                raise
+            return Word("unknowable")  # the provider does not know this job, or does not let us ask
+
+    def _provider(self, spend: Spend) -> ImageProvider:
+        provider = self._providers.get(spend.provider)
+        if provider is None:
+            raise ProviderUnavailable("This provider has no key here.")
+        return provider

@@ -1,0 +1,42 @@
+"""Rows that are of use for a while only: webhooks that providers sent, and findings."""
+
+from datetime import datetime, timedelta
+
+from activities.reconciliation.check import Found, Stray
+from contracts.reconciliation import FindingAction
+from db import findings
+from db.engine import Database
+from db.models import now
+
+OLD_ROWS = "old_rows"
+# A purchase is looked up for an hour at most; an operator may want to know for a few days who sent what.
+NOTICES_KEPT = timedelta(days=7)
+FINDINGS_KEPT = timedelta(days=90)
+AT_ONCE = 5000
+
+
+class OldRows:
+    """Forgets them; that is no finding."""
+
+    name = "old_rows"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(self, after: str) -> Found:
+        """One entry when there are any."""
+        notices, since = _limits()
+        async with self._database.transaction() as session:
+            count = await findings.old_rows(session, notices=notices, findings=since, limit=AT_ONCE)
+        return Found([Stray(OLD_ROWS, facts={"rows": count})] if count else [])
+
+    async def mend(self, stray: Stray) -> FindingAction | None:
+        """Delete what is old."""
+        notices, since = _limits()
+        async with self._database.transaction("old_rows.purged") as session:
+            await findings.purge(session, notices=notices, findings=since, limit=AT_ONCE)
+        return None
+
+
+def _limits() -> tuple[datetime, datetime]:
+    return now() - NOTICES_KEPT, now() - FINDINGS_KEPT

@@ -1,0 +1,61 @@
+"""Pictures that are not to be kept any longer: too old, of deleted sessions, or of sessions that nobody uses any more."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from activities.keeping import Keeper
+from activities.reconciliation.check import PAGE, Found, Stray
+from contracts.reconciliation import FindingAction
+from db import retention
+from db.engine import Database
+from db.models import Asset, now
+
+RETENTION = "retention"
+
+
+@dataclass(frozen=True, slots=True)
+class RetentionRules:
+    """How long pictures are kept; None: for ever. `deleted`: how long those of deleted sessions are kept."""
+
+    pictures: timedelta | None = None
+    deleted: timedelta = timedelta(0)
+    abandoned: timedelta | None = None
+
+
+class Retention:
+    """Removes them, each with the reason in its event; the rows of generations and purchases stay."""
+
+    name = "retention"
+
+    def __init__(self, database: Database, keeper: Keeper, rules: RetentionRules) -> None:
+        self._database = database
+        self._keeper = keeper
+        self._rules = rules
+
+    async def find(self, after: str) -> Found:
+        """The pictures that may go, at most a page for each reason, each once."""
+        moment, rules = now(), self._rules
+        async with self._database.transaction() as session:
+            by_reason: dict[str, Sequence[Asset]] = {
+                "deleted": await retention.deleted(session, deleted_before=moment - rules.deleted, limit=PAGE)
+            }
+            if rules.pictures is not None:
+                before = moment - rules.pictures
+                by_reason["expired"] = await retention.expired(session, stored_before=before, limit=PAGE)
+            if rules.abandoned is not None:
+                before = moment - rules.abandoned
+                by_reason["abandoned"] = await retention.abandoned(session, newest_before=before, limit=PAGE)
+        strays = {
+            row.id: Stray.of_asset(RETENTION, row, reason=reason) for reason, rows in by_reason.items() for row in rows
+        }
+        return Found(list(strays.values()))
+
+    async def mend(self, stray: Stray) -> FindingAction | None:
+        """Remove the picture, unless somebody began to work with it."""
+        row: Asset = stray.row
+        async with self._database.transaction() as session:
+            if not await retention.may_go(session, row.id):
+                return None
+        removed = await self._keeper.remove(row.id, reason=str(stray.facts["reason"]))
+        return "removed" if removed else None

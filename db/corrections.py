@@ -1,0 +1,107 @@
+"""What is written about purchases late: taken over from whoever forgot them, verified after their end, found by chance.
+
+A generation's row is locked before its purchases are touched, as its end does it, so that the two wait for each other.
+"""
+
+import secrets
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import func, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts.statuses import Billed, SpendState
+from db import events, ledger, lives
+from db.ledger import ENDED
+from db.models import Generation, Spend, now
+
+# Purchases that nobody ordered are counted from here on, out of the way of the numbers that stories give out.
+FIRST_STRAY = 1000
+
+
+async def take_over(session: AsyncSession, spend: Spend) -> Spend | None:
+    """The purchase under a lease of ours. None when it has moved, or somebody else works on it, since it was read."""
+    taken = (
+        update(Spend)
+        .where(
+            col(Spend.id) == spend.id,
+            col(Spend.lease) == spend.lease,
+            col(Spend.state) == spend.state,
+            col(Spend.state).not_in(ENDED),
+        )
+        .values(lease=Spend.lease + 1)
+        .returning(Spend)
+    )
+    return (await session.exec(taken)).scalars().one_or_none()
+
+
+async def verify(
+    session: AsyncSession, spend: Spend, *, billed: Billed, cost_usd: Decimal, job_id: str | None = None
+) -> bool:
+    """Write what the provider says of a purchase that ended without its word. False when that was done before."""
+    verified = (
+        update(Spend)
+        .where(col(Spend.id) == spend.id, col(Spend.state) == SpendState.settled, col(Spend.verified_at).is_(None))
+        .values(
+            billed=billed,
+            cost_usd=cost_usd,
+            provider_job_id=func.coalesce(Spend.provider_job_id, job_id),
+            verified_at=now(),
+        )
+        .returning(col(Spend.id))
+    )
+    return (await session.exec(verified)).scalar_one_or_none() is not None
+
+
+async def record_stray(
+    session: AsyncSession, origin: Spend, *, job_id: str, billed: Billed, cost_usd: Decimal
+) -> Spend | None:
+    """Write down a job that carries the token of `origin` and is not its job. None when it is on record already."""
+    known = select(Spend.id).where(Spend.provider == origin.provider, Spend.provider_job_id == job_id)
+    if (await session.exec(known)).first() is not None:
+        return None
+    numbers = select(func.max(Spend.purchase)).where(
+        Spend.generation_id == origin.generation_id, Spend.step == origin.step
+    )
+    last = (await session.exec(numbers)).one() or 0
+    moment = now()
+    copied = origin.model_dump(exclude={"id", "asset_id", "raw_asset_id", "error_facts", "lease"})
+    stray = Spend(
+        **copied
+        | {
+            "purchase": max(last + 1, FIRST_STRAY),
+            "state": SpendState.released if billed is Billed.no else SpendState.settled,
+            "token": secrets.token_urlsafe(24),
+            "cost_usd": cost_usd,
+            "billed": billed,
+            "possible_duplicate": True,
+            "provider_job_id": job_id,
+            "error_code": "stray_job",
+            "sends": 0,
+            "created_at": moment,
+            "ended_at": moment,
+            "verified_at": moment,
+        }
+    )
+    session.add(stray)
+    await session.flush()
+    return stray
+
+
+async def locked(session: AsyncSession, generation_id: UUID) -> Generation:
+    """The generation's row, which nobody else changes until this transaction ends. Raises NotFound."""
+    return await lives.read(session, generation_id, lock=True)
+
+
+async def correct_cost(session: AsyncSession, generation: Generation) -> None:
+    """Make the cost of a generation that has ended the sum of its purchases again, and tell of it.
+
+    One that has not ended gets its cost at its end.
+    """
+    cost_usd = await ledger.cost_of(session, generation.id)
+    if not generation.status.is_final or cost_usd == generation.cost_usd:
+        return
+    here = col(Generation.id) == generation.id
+    await session.exec(update(Generation).where(here).values(cost_usd=cost_usd))
+    await events.append(session, generation.id, "generation.cost_corrected", {"cost_usd": str(cost_usd)})

@@ -1,0 +1,23 @@
+"""A stack of its own: every unknown purchase waits for people, nothing mends by itself, and its processes may be killed anywhere."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from deploy.local import LocalStack, StackOptions
+from tests.crash.points import ArmedPoints
+
+SETTINGS = {"DIORAMA_REVIEW_ABOVE_USD": "0", "DIORAMA_RECONCILE_EVERY_S": "3600"}
+
+
+@pytest.fixture(scope="package")
+def points(tmp_path_factory: pytest.TempPathFactory) -> ArmedPoints:
+    return ArmedPoints(tmp_path_factory.mktemp("points"))
+
+
+@pytest.fixture(scope="package")
+async def stack(tmp_path_factory: pytest.TempPathFactory, points: ArmedPoints) -> AsyncIterator[LocalStack]:
+    settings = SETTINGS | {"DIORAMA_CRASH_LAB": str(points.folder)}
+    options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3, settings=settings)
+    async with LocalStack(tmp_path_factory.mktemp("killable"), options=options) as stack:
+        yield stack

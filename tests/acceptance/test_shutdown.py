@@ -1,0 +1,149 @@
+"""SIGTERM under load: a process ends by itself within 30 seconds, nothing is lost and nothing is bought again."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import httpx
+import pytest
+
+from commands.connection import Connection
+from commands.http_client import connected
+from contracts.statuses import SpendState
+from deploy.stack_state import load_secrets
+from tests.acceptance.by_hand import asked_to_stop, by_hand
+from tests.acceptance.client import Diorama, Json, chain, only_avatar
+
+CHAINS = 60
+LONGER_THAN_THE_STOP = "[[sandbox duration=15]]"
+
+
+@pytest.fixture
+async def no_worker(diorama: Diorama) -> AsyncIterator[Diorama]:
+    """The stack, with room for a worker that the test starts itself."""
+    await diorama.stack.stop_service("worker")
+    yield diorama
+    await diorama.stack.start_service("worker")
+
+
+@pytest.fixture
+async def no_api(diorama: Diorama) -> AsyncIterator[Diorama]:
+    """The stack, with room for an API that the test starts itself."""
+    await diorama.stack.stop_service("api")
+    yield diorama
+    await diorama.stack.start_service("api")
+
+
+async def in_state(diorama: Diorama, state: SpendState, accepted: list[Json]) -> list[int]:
+    """How often each of these purchases was taken up (its lease), once all are in this state."""
+
+    async def look() -> list[int]:
+        found = [await diorama.spends(one["id"]) for one in accepted]
+        return [spend.lease for spends in found for spend in spends if spend.state is state]
+
+    leases: list[int] = await diorama.until(look, lambda seen: len(seen) == len(accepted), within_s=60)
+    return leases
+
+
+async def charged(diorama: Diorama) -> int:
+    """How many pictures the providers have charged for, whoever asked for them."""
+    return len((await diorama.sandbox.get("/admin/charges")).json())
+
+
+async def all_succeed(diorama: Diorama, accepted: list[Json], *, pictures: int) -> None:
+    """Every one of them succeeds, and each of the `pictures` was sent for once."""
+    ended = await asyncio.gather(*(diorama.ended(one["id"], within_s=120) for one in accepted))
+    spends = [spend for one in accepted for spend in await diorama.spends(one["id"])]
+
+    assert {one["status"] for one in ended} == {"succeeded"}
+    assert [spend.sends for spend in spends] == [1] * pictures
+
+
+async def test_a_worker_that_stops_hands_over_what_it_waits_for_and_the_next_goes_on(no_worker: Diorama) -> None:
+    diorama = no_worker
+    before = await charged(diorama)
+    async with by_hand(diorama.stack, "worker") as worker:
+        bodies = [chain(avatar=LONGER_THAN_THE_STOP) for _ in range(CHAINS)]
+        accepted = list(await asyncio.gather(*(diorama.post(body) for body in bodies)))
+        leases = await in_state(diorama, SpendState.submitted, accepted)
+
+        assert await asked_to_stop(worker) == 0
+        assert leases == [1] * CHAINS  # none was taken up twice before
+    async with by_hand(diorama.stack, "worker"):
+        await all_succeed(diorama, accepted, pictures=2 * CHAINS)
+    assert await charged(diorama) == before + 2 * CHAINS
+
+
+async def test_a_purchase_that_is_on_its_way_is_finished_before_the_worker_ends(no_worker: Diorama) -> None:
+    diorama = no_worker
+    before = await charged(diorama)
+    async with by_hand(diorama.stack, "worker") as worker:
+        # A synchronous provider answers with the picture itself: an answer that nobody hears is lost money.
+        bodies = [only_avatar("[[sandbox duration=6]]", provider="openai") for _ in range(5)]
+        accepted = list(await asyncio.gather(*(diorama.post(body) for body in bodies)))
+        await in_state(diorama, SpendState.sent, accepted)
+
+        assert await asked_to_stop(worker) == 0
+        await in_state(diorama, SpendState.submitted, accepted)
+    async with by_hand(diorama.stack, "worker"):
+        await all_succeed(diorama, accepted, pictures=5)
+    assert await charged(diorama) == before + 5
+
+
+async def accepted_under(diorama: Diorama, tag: str) -> list[Json]:
+    page = await diorama.http.get("/v1/generations", params={"tag": tag, "limit": 100})
+    found: list[Json] = page.json()["items"]
+    return found
+
+
+async def waiting_for_its_end(diorama: Diorama, tag: str) -> httpx.Response:
+    body = only_avatar(LONGER_THAN_THE_STOP, tags=[tag])
+    return await diorama.http.post("/v1/generations", json=body, headers={"Prefer": "wait=60"}, timeout=90)
+
+
+async def insisting(diorama: Diorama, tag: str, key: str) -> Json:
+    """Accepted under this key, however often the server is not there to say so."""
+    while True:
+        try:
+            response = await diorama.http.post(
+                "/v1/generations", json=only_avatar(tags=[tag]), headers={"Idempotency-Key": key}
+            )
+        except httpx.TransportError:
+            await asyncio.sleep(0.1)
+        else:
+            assert response.status_code == 202, response.text
+            answer: Json = response.json()
+            return answer
+
+
+async def numbers_seen(diorama: Diorama, generation_id: str) -> list[int]:
+    """The numbers of all events up to the final one, over as many connections as it takes."""
+    secrets = load_secrets(diorama.stack.root)
+    assert secrets is not None
+    connection = Connection(diorama.stack.addresses().api_url, secrets.bootstrap_api_key)
+    async with connected(connection) as client, aclosing(client.follow(generation_id)) as events:
+        return [event.seq async for event in events]
+
+
+async def test_an_api_that_stops_lets_go_of_its_clients_and_the_next_serves_them_on(no_api: Diorama) -> None:
+    diorama, tag = no_api, "api-stops"
+    before = await charged(diorama)
+    async with by_hand(diorama.stack, "api") as api:
+        followed = [await diorama.post(only_avatar(LONGER_THAN_THE_STOP, tags=[tag])) for _ in range(10)]
+        following = [asyncio.create_task(numbers_seen(diorama, one["id"])) for one in followed for _ in range(6)]
+        waiting = [asyncio.create_task(waiting_for_its_end(diorama, tag)) for _ in range(20)]
+        await diorama.until(lambda: accepted_under(diorama, tag), lambda seen: len(seen) == 30)
+        late = [asyncio.create_task(insisting(diorama, tag, f"{tag}-{number}")) for number in range(20)]
+
+        assert await asked_to_stop(api) == 0
+        held = await asyncio.gather(*waiting)
+        assert {(answer.status_code, answer.json()["status"]) for answer in held} <= {(202, "queued"), (202, "running")}
+    async with by_hand(diorama.stack, "api"):
+        accepted = {one["id"]: one for one in await asyncio.gather(*late)}
+        accepted |= {one["id"]: one for one in [*followed, *(answer.json() for answer in held)]}
+        assert {one["id"] for one in await accepted_under(diorama, tag)} == set(accepted)
+        await all_succeed(diorama, list(accepted.values()), pictures=50)
+        for numbers in await asyncio.gather(*following):
+            assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    assert await charged(diorama) == before + 50
+    diorama.started[:] = accepted

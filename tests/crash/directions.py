@@ -1,0 +1,77 @@
+"""Short runs, each straight at one promise: few generations, and the one kill or pause that a bug there would not survive."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from tests.crash.boundaries import Boundary, Moment
+from tests.crash.lab import Lab
+from tests.crash.looking import until
+from tests.crash.pausing import BEYOND_THE_LEASE_S, pause_at
+
+Direction = Callable[[Lab], Awaitable[None]]
+
+FIRES_WITHIN_S = 60.0
+ENDS_WITHIN_S = 120.0
+
+
+async def bought_and_killed(lab: Lab) -> None:
+    """The worker dies when the provider has accepted, before anybody has written that down."""
+    await _killed(lab, "worker", "replicate.submit", "after", "avatar")
+
+
+async def stored_and_killed(lab: Lab) -> None:
+    """The worker dies right after a picture was settled."""
+    await _killed(lab, "worker", "picture.stored", "after", "avatar")
+
+
+async def deleting_and_killed(lab: Lab) -> None:
+    """The worker dies when it is about to delete an object."""
+    await _killed(lab, "worker", "object.delete", "before", "refused_at_first_sight")
+
+
+async def raw_and_killed(lab: Lab) -> None:
+    """The worker dies right after a synchronous purchase was written down."""
+    await _killed(lab, "worker", "raw.stored", "after", "synchronous")
+
+
+async def accepted_and_killed(lab: Lab) -> None:
+    """The API dies between the acceptance and its answer."""
+    await _killed(lab, "api", "generation.accept", "after", "avatar")
+
+
+async def canceled_while_waiting(lab: Lab) -> None:
+    """The client stops a generation while the provider is at work."""
+    lab.load.play("canceled_in_the_middle")
+    await lab.load.ended(ENDS_WITHIN_S)
+
+
+async def never_in_time(lab: Lab) -> None:
+    """A job that would never end."""
+    lab.load.play("too_late")
+    await lab.load.ended(ENDS_WITHIN_S)
+
+
+async def unknown_and_bought_again(lab: Lab) -> None:
+    """The answer of a provider that cannot be asked is lost."""
+    lab.load.play("cheap_and_unknown")
+    await lab.load.ended(ENDS_WITHIN_S)
+
+
+async def paused_before_sending(lab: Lab) -> None:
+    """A worker stands still right before a purchase, until another has made it."""
+    await pause_at(lab, Boundary("worker", "replicate.submit", "before"), BEYOND_THE_LEASE_S)
+    await lab.load.ended(ENDS_WITHIN_S)
+
+
+async def _killed(lab: Lab, process: str, effect: str, moment: Moment, scenario: str) -> None:
+    boundary = Boundary(process, effect, moment)
+    lab.points.arm(boundary, "kill")
+    lab.load.play(scenario)
+
+    async def fired() -> bool:
+        return lab.points.has_fired(boundary)
+
+    async with asyncio.timeout(FIRES_WITHIN_S):
+        await until(fired, every_s=0.05)
+    lab.journal.note(f"{process} killed itself at {boundary}")
+    await lab.load.ended(ENDS_WITHIN_S)

@@ -1,0 +1,142 @@
+"""PostgreSQL away, silent or full: every call ends within seconds as DatabaseUnavailable, and the pool recovers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from sqlalchemy import text
+from structlog.testing import capture_logs
+
+from db.engine import Database, DatabasePatience
+from db.health import ping
+from db.listener import Listener
+from deploy.local import LocalStack, StackOptions
+from errors import DatabaseUnavailable
+
+# Only ends a broken test: each call has to end by itself long before.
+HANGS_S = 15
+POOL = 4
+
+
+@pytest.fixture(scope="module")
+async def postgres(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+    folder = tmp_path_factory.mktemp("postgres-outages")
+    async with LocalStack(folder, services=frozenset({"postgres"}), options=StackOptions(fsync=False)) as stack:
+        yield stack
+
+
+@pytest.fixture
+async def database(postgres: LocalStack) -> AsyncIterator[Database]:
+    patience = DatabasePatience(connect_s=0.5, pool_s=0.5, command_s=0.5)
+    database = Database(postgres.environment()["DIORAMA_DATABASE_URL"], pool_size=POOL, patience=patience)
+    yield database
+    await database.close()
+
+
+async def answers(database: Database, *, times: int) -> list[bool]:
+    """Whether PostgreSQL answered, to so many transactions at once. Any error but DatabaseUnavailable comes out."""
+
+    async def ask() -> bool:
+        try:
+            async with database.transaction() as session:
+                await ping(session)
+        except DatabaseUnavailable:
+            return False
+        return True
+
+    async with asyncio.timeout(HANGS_S):
+        return list(await asyncio.gather(*(ask() for _ in range(times))))
+
+
+async def test_a_pool_recovers_from_every_restart_without_a_failed_call(
+    postgres: LocalStack, database: Database
+) -> None:
+    for _ in range(3):
+        assert await answers(database, times=2 * POOL) == [True] * 2 * POOL
+        await postgres.kill("postgres")
+        assert await answers(database, times=2 * POOL) == [False] * 2 * POOL
+        await postgres.start_service("postgres")
+
+    assert await answers(database, times=2 * POOL) == [True] * 2 * POOL
+
+
+async def test_a_server_that_is_silent_counts_as_away_and_serves_again_when_it_goes_on(
+    postgres: LocalStack, database: Database
+) -> None:
+    await answers(database, times=POOL)
+    postgres.pause("postgres")
+    try:
+        with_old_connections = await answers(database, times=2 * POOL)
+        with_new_connections = await answers(database, times=2 * POOL)
+    finally:
+        postgres.resume("postgres")
+
+    assert with_old_connections == with_new_connections == [False] * 2 * POOL
+    assert await answers(database, times=2 * POOL) == [True] * 2 * POOL
+
+
+async def test_a_server_that_falls_silent_inside_a_transaction_is_not_waited_for(
+    postgres: LocalStack, database: Database
+) -> None:
+    async def interrupted() -> None:
+        async with database.transaction() as session:
+            await ping(session)
+            postgres.pause("postgres")
+            await ping(session)
+
+    try:
+        async with asyncio.timeout(HANGS_S):
+            with pytest.raises(DatabaseUnavailable):
+                await interrupted()
+    finally:
+        postgres.resume("postgres")
+
+    assert await answers(database, times=POOL) == [True] * POOL
+
+
+@pytest.mark.parametrize("sqlstate", ["53100", "53300", "57P03", "58030", "25P03"])
+async def test_a_server_that_cannot_go_on_counts_as_away(database: Database, sqlstate: str) -> None:
+    async def refused() -> None:
+        async with database.transaction() as session:
+            connection = await session.connection()
+            await connection.execute(text(f"do $$ begin raise exception using errcode = '{sqlstate}'; end $$"))
+
+    with pytest.raises(DatabaseUnavailable):
+        await refused()
+
+
+async def test_a_listener_wakes_everybody_when_it_listens_again(postgres: LocalStack, database: Database) -> None:
+    listener = Listener(database.url, ("outages",))
+    async with listener.listening():
+        with listener.subscribe("outages", "somebody") as woken:
+            await woken.wait()
+            woken.clear()
+            await postgres.kill("postgres")
+            await postgres.start_service("postgres")
+            await woken.wait()
+            woken.clear()
+            async with database.transaction() as session:
+                connection = await session.connection()
+                await connection.execute(text("select pg_notify('outages', 'somebody')"))
+            await woken.wait()
+
+
+async def test_a_listener_that_hears_nothing_finds_out_that_its_server_is_silent(
+    postgres: LocalStack, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("db.listener.ASK_EVERY_S", 0.1)
+    monkeypatch.setattr("db.listener.ANSWER_WITHIN_S", 0.5)
+    listener = Listener(database.url, ("outages",))
+    with capture_logs() as logged, listener.subscribe("outages", "somebody") as woken:
+        async with listener.listening():
+            await woken.wait()
+            woken.clear()
+            postgres.pause("postgres")
+            try:
+                while not logged:  # noqa: ASYNC110 - a list has no event
+                    await asyncio.sleep(0.01)
+            finally:
+                postgres.resume("postgres")
+            await woken.wait()
+
+    assert logged[0]["event"] == "listener.lost"

@@ -1,0 +1,46 @@
+"""The providers of this worker: those whose keys are in the settings, and how patiently their jobs are waited for."""
+
+from activities.waiting import WaitingRules
+from config import Settings
+from errors import ConfigurationError
+from fault_points import fault_points
+from providers.base import ImageProvider
+from providers.catalog import Catalog
+from providers.openai_images import OpenAIImagesProvider
+from providers.read_quota import ReadQuota
+from providers.replicate import ReplicateProvider
+from providers.with_fault_points import ProviderWithFaultPoints
+
+
+def make_providers(settings: Settings, catalog: Catalog) -> dict[str, ImageProvider]:
+    """The providers that have a key here, by name."""
+    providers: dict[str, ImageProvider] = {}
+    if settings.replicate_api_token:
+        providers["replicate"] = ReplicateProvider(
+            base_url=settings.replicate_base_url,
+            token=settings.replicate_api_token,
+            catalog=catalog,
+            reads=ReadQuota(settings.replicate_reads_per_minute),
+            submit_timeout_s=settings.replicate_submit_timeout_s,
+        )
+    if settings.openai_api_key:
+        providers["openai"] = OpenAIImagesProvider(
+            base_url=settings.openai_base_url,
+            key=settings.openai_api_key,
+            catalog=catalog,
+        )
+    if not providers:
+        raise ConfigurationError(
+            "no image provider has a key: set DIORAMA_REPLICATE_API_TOKEN or DIORAMA_OPENAI_API_KEY"
+        )
+    if settings.crash_lab is None:
+        return providers
+    reach = fault_points(settings.crash_lab, "worker")
+    return {name: ProviderWithFaultPoints(provider, reach) for name, provider in providers.items()}
+
+
+def waiting_rules(settings: Settings) -> WaitingRules:
+    """Half of the read quota is for polling; with webhooks the first poll can wait, because it rarely finds news."""
+    polls_per_s = settings.replicate_reads_per_minute / 60 / 2
+    first_s = 3.0 if settings.public_url else 0.5
+    return WaitingRules(first_s=first_s, polls_per_s=polls_per_s)
