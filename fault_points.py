@@ -35,10 +35,10 @@ class FaultPoints:
         """Be ended or paused, if the lab armed this point."""
         name = f"{self._process},{point}"
         try:
+            action = (self._armed / name).read_text("ascii").strip()
             (self._armed / name).rename(self._fired / name)
-        except FileNotFoundError:
+        except FileNotFoundError:  # not armed, or another process was quicker
             return
-        action = (self._fired / name).read_text("ascii").strip()
         os.kill(os.getpid(), ACTIONS[action])
 
 

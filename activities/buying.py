@@ -25,6 +25,7 @@ from activities.patience import until_written
 from contracts.statuses import Billed, SpendState
 from db import ledger, spend_lookup
 from db.engine import Database
+from db.ledger import JobTaken
 from db.models import Spend, now
 from errors import (
     DeadlineExceeded,
@@ -37,6 +38,7 @@ from errors import (
     ProviderUnavailable,
     ProviderUnreachable,
     StorageError,
+    StorageUnavailable,
 )
 from providers.base import FinishedPicture, ImageProvider, JobReport, LostJob, Purchase
 
@@ -110,8 +112,11 @@ class Buyer:
             async with self._database.transaction() as session:
                 window_is_over = await ledger.window_is_over(session, spend)
             try:
+                if kept := await self._keeper.found_raw(spend):
+                    log.info("purchase.answer_found", spend=str(spend.id), provider=spend.provider, look_up=look_up)
+                    return kept
                 found = await self.look_up(spend)
-            except (ProviderUnavailable, ProviderUnreachable, ProviderBusy):
+            except (ProviderUnavailable, ProviderUnreachable, ProviderBusy, StorageUnavailable):
                 found = None  # it cannot say now; it will
             if found and found.report:
                 log.info("purchase.adopted", spend=str(spend.id), provider=spend.provider, look_up=look_up)
@@ -233,7 +238,12 @@ class Buyer:
             async with self._database.transaction("purchase.submitted") as session:
                 return await record_submitted(session, spend, job_id=job_id)
 
-        return await until_written(write)
+        try:
+            return await until_written(write)
+        except JobTaken:  # an operator gave it to another purchase: people have to look
+            async with self._database.transaction("purchase.unknown") as session:
+                await ledger.mark_unknown(session, spend)
+            raise OutcomeUnknown from None
 
     async def _reread(self, spend: Spend) -> Spend:
         async with self._database.transaction() as session:

@@ -47,7 +47,7 @@ class GenerationActivities:
         with named(given.generation_id), told_to_temporal():
             async with self._database.transaction("generation.open") as session:
                 generation = await lives.read(session, given.generation_id)
-                if generation.status.is_final:
+                if generation.status.is_final or generation.run != given.run:
                     return Opened(steps=(), ended=True)
                 begun = await lives.begun(session, generation.id) if generation.run > 1 else ()
                 if lives.is_unwanted(generation):
@@ -64,7 +64,8 @@ class GenerationActivities:
             async with self._database.transaction() as session:
                 generation = await lives.read(session, given.generation_id)
                 steps = await lives.begun(session, generation.id)
-        return Begun(steps=steps, canceled=lives.is_unwanted(generation), ended=generation.status.is_final)
+        ended = generation.status.is_final or generation.run != given.run
+        return Begun(steps=steps, canceled=lives.is_unwanted(generation), ended=ended)
 
     @activity.defn(name=ACTIVITY_CLOSE)
     async def close(self, closing: Closing) -> None:

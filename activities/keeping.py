@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +15,7 @@ from activities.patience import until_written
 from activities.store_gate import StoreGate
 from contracts.pictures import PictureMade, PictureOrder
 from contracts.statuses import AssetRole, AssetState
-from db import assets, events, ledger
+from db import assets, events, ledger, lives
 from db.engine import Database
 from db.models import Asset, Spend, now
 from errors import (
@@ -37,6 +37,9 @@ log = structlog.get_logger(__name__)
 LARGEST_PICTURE_BYTES = 40_000_000
 # Replicate deletes outputs after an hour. Before that, "not there" means not there yet, or not there for us.
 OUTPUTS_KEPT = timedelta(minutes=55)
+
+
+Condition = Callable[[AsyncSession], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +107,36 @@ class Keeper:
 
         async def write() -> Spend:
             stored = await self._store(row, answer.body)
-            async with self._database.transaction("raw.stored") as session:
-                await assets.mark(session, stored.id, AssetState.stored)
-                return await record_submitted(session, spend, raw_asset_id=stored.id, cost_usd=answer.cost_usd)
+            return await self._answer_stored(spend, stored, answer.cost_usd)
 
         hope = max(self._last_hope(spend), now() + timedelta(seconds=self._rules.at_least_s))
         return await until_written(write, until=hope)
+
+    async def found_raw(self, spend: Spend) -> Spend | None:
+        """sent -> submitted with an answer that an earlier attempt put into the store and could not write down any more.
+
+        None: there is no such answer. What the provider said it costs went with that attempt. Raises StorageUnavailable.
+        """
+        async with self._database.transaction() as session:
+            rows = await assets.raw_of_spend(session, spend.id)
+        for row in rows:
+            if await self._is_whole(row):
+                return await self._answer_stored(spend, row, None)
+        return None
+
+    async def _is_whole(self, row: Asset) -> bool:
+        try:
+            found = await self._storage.stat(row.key)
+        except ObjectMissing:
+            return False
+        return (found.size_bytes, found.sha256) == (row.size_bytes, row.sha256)
+
+    async def _answer_stored(self, spend: Spend, row: Asset, cost_usd: Decimal | None) -> Spend:
+        async with self._database.transaction("raw.stored") as session:
+            moved = await record_submitted(session, spend, raw_asset_id=row.id, cost_usd=cost_usd)
+            if not await assets.mark(session, row.id, AssetState.stored):
+                raise LeaseLost
+        return moved
 
     def may_wait(self, spend: Spend) -> bool:
         """Whether a finished picture may still wait for room in the store."""
@@ -123,17 +150,22 @@ class Keeper:
         if spend.raw_asset_id is not None:
             await self.remove(spend.raw_asset_id)
 
-    async def remove(self, asset_id: UUID, *, reason: str | None = None) -> bool:
+    async def remove(self, asset_id: UUID, *, reason: str | None = None, when: Condition | None = None) -> bool:
         """Delete an asset's object, verify that it is gone, then say so on its row. False when it was not there.
 
-        `reason` is a word for the event: why a picture goes that had been a result.
+        `reason` is a word for the event: why a picture goes that had been a result. `when` is asked in the transaction that
+        decides, while nobody can begin to work with the picture: unless it is still true, the picture stays.
         """
         async with self._database.transaction("asset.deleting") as session:
-            asset = await session.get(Asset, asset_id)
-            if asset is None or not await assets.mark(session, asset_id, AssetState.deleting):
+            asset = await session.get(Asset, asset_id, with_for_update=True)
+            if asset is None or (when is not None and not await when(session)):
+                return False
+            if not await assets.mark(session, asset_id, AssetState.deleting):
                 return False
         await self.remove_object(asset.key)
         async with self._database.transaction("asset.deleted") as session:
+            if asset.generation_id is not None:
+                await lives.read(session, asset.generation_id, lock=True)
             if not await assets.end(session, asset_id):
                 return False  # somebody else was quicker, and has told of it
             if asset.role is not AssetRole.raw and asset.generation_id is not None:
@@ -209,10 +241,11 @@ class Keeper:
         data |= {"provider": made.provider, "model": made.model}
         stage = f"{made.step}: stored"
         async with self._database.transaction("picture.stored") as session:
+            # The event first: all who write to more than one row lock the generation's before others, or they could deadlock.
+            await events.append(session, spend.generation_id, "picture.stored", data, stage=stage, progress=progress)
             await ledger.settle(session, spend, cost_usd=made.cost_usd, asset_id=made.asset.asset_id)
             if not await assets.mark(session, made.asset.asset_id, AssetState.stored):
                 raise LeaseLost
-            await events.append(session, spend.generation_id, "picture.stored", data, stage=stage, progress=progress)
 
 
 async def record_submitted(
@@ -225,18 +258,19 @@ async def record_submitted(
 ) -> Spend:
     """sent -> submitted, and the event that tells of it."""
     data = {"step": spend.step, "provider": spend.provider, "model": spend.model, "purchase": spend.purchase}
-    moved = await ledger.mark_submitted(session, spend, job_id=job_id, raw_asset_id=raw_asset_id, cost_usd=cost_usd)
     stage = f"{spend.step}: waiting for {spend.provider}"
     await events.append(session, spend.generation_id, "picture.submitted", data, stage=stage)
-    return moved
+    return await ledger.mark_submitted(session, spend, job_id=job_id, raw_asset_id=raw_asset_id, cost_usd=cost_usd)
 
 
 def _asset(spend: Spend, picture: FittedPicture, role: AssetRole) -> Asset:
-    step = spend.step if role is AssetRole.picture else f"{spend.step}-raw"
+    # An answer has a key of its own for each purchase: another one may give the same bytes after this one's were deleted.
+    step = spend.step if role is AssetRole.picture else f"{spend.step}-raw-{spend.purchase}"
     key = object_key(spend.tenant_id, spend.generation_id, step, picture.sha256, picture.content_type)
     return Asset(
         tenant_id=spend.tenant_id,
         generation_id=spend.generation_id,
+        spend_id=spend.id,
         step=spend.step,
         role=role,
         key=key,

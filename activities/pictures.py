@@ -105,7 +105,7 @@ class PictureActivities:
                 report = await self._waiter.finished(spend, woken, order.overall)
                 if report.state != "succeeded":
                     raise failure_of(report)
-            made = await self._keeper.kept(order, spend, report, spec.planned.size, self._price(order, spec))
+            made = await self._keeper.kept(order, spend, report, spec.planned.size, self._price(spend, spec))
         except StorageFull as failure:
             if self._keeper.may_wait(
                 spend
@@ -152,9 +152,10 @@ class PictureActivities:
             cost_usd=spend.hold_usd if spend.cost_usd is None else spend.cost_usd,
         )
 
-    def _price(self, order: PictureOrder, spec: PictureSpec) -> Decimal:
+    def _price(self, spend: Spend, spec: PictureSpec) -> Decimal:
+        """By the model that it was bought from, which need not be the one that today's plan names."""
         planned = spec.planned
-        entry = self._catalog.entry(order.candidate.provider, order.candidate.model)
+        entry = self._catalog.entry(spend.provider, spend.model)
         return self._catalog.price(entry, spec.quality, planned.size, planned.references, shape=planned.shape)
 
     def _purchase(self, order: PictureOrder, spend: Spend, spec: PictureSpec) -> Purchase:

@@ -1,11 +1,14 @@
 """`reconcile.check`: one check of a round of the reconciler, and what is written down of its findings."""
 
+import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry
+from prometheus_client import Counter as Figure
 from temporalio import activity
 
 from activities.failures import told_to_temporal
@@ -16,12 +19,14 @@ from contracts.reconciliation import CheckOrder, CheckReport, Fact, FindingActio
 from db import events, findings
 from db.engine import Database
 from db.models import Finding, now
-from errors import DioramaError, LeaseLost, NotFound
+from errors import DatabaseUnavailable, DioramaError, LeaseLost, NotFound
 
 log = structlog.get_logger(__name__)
 
 # A check that has much to mend leaves the rest to the next round, so that the other checks have their turn.
 LONGEST_MENDING_S = 60.0
+# So many findings of a look are told in full: with the longest keys that a store takes, some 150 kB for the engine to keep.
+MOST_TOLD = 100
 # What cannot be mended is told once a day, and not in every round.
 TOLD_AGAIN = timedelta(days=1)
 STAYS_ASTRAY: tuple[FindingAction, ...] = ("reported", "postponed", "reminded")
@@ -31,10 +36,10 @@ class ReconcilerMetrics:
     """What one worker's reconciler found and did."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.findings = Counter(
+        self.findings = Figure(
             "diorama_reconciler_findings", "Things found astray", ["kind", "action"], registry=registry
         )
-        self.checks = Counter(
+        self.checks = Figure(
             "diorama_reconciler_checks", "Checks, by how they ended", ["check", "outcome"], registry=registry
         )
 
@@ -69,25 +74,34 @@ class ReconcileActivities:
     async def _done(self, check: Check, order: CheckOrder) -> CheckReport:
         found = await check.find(order.after)
         if order.dry_run:
-            return CheckReport(findings=tuple(_item(stray, "found") for stray in found.strays), after=found.after)
+            return _report([_item(stray, "found") for stray in found.strays], found.after)
         told: list[FindingItem] = []
         until = time.monotonic() + LONGEST_MENDING_S
-        for stray in found.strays:
+        # In no fixed order: what takes long and cannot be mended would come first in every round, and nothing else ever.
+        for stray in random.sample(found.strays, len(found.strays)):
             if time.monotonic() > until:
-                return CheckReport(findings=tuple(told), after=order.after, unfinished=True)
+                is_worth_while = any(item.action not in STAYS_ASTRAY for item in told)
+                return _report(told, order.after if is_worth_while else found.after, unfinished=is_worth_while)
             item = await self._mended(check, stray)
             if item is not None:
                 told.append(item)
-        return CheckReport(findings=tuple(told), after=found.after)
+        return _report(told, found.after)
 
     async def _mended(self, check: Check, stray: Stray) -> FindingItem | None:
         action, facts = await self._attempt(check, stray)
         if action is None:
             return None
         item = _item(stray, action, **facts)
-        if await self._write_down(item):
+        subject = item.model_dump(mode="json", exclude_none=True, exclude={"facts"})
+        try:
+            is_news = await self._write_down(item)
+        except DatabaseUnavailable:
+            raise
+        except Exception:  # what was done is done: a finding that cannot be written down must not keep others from it
+            log.exception("reconciler.not_written_down", **subject)
+            return item
+        if is_news:
             self._metrics.findings.labels(item.kind, item.action).inc()
-            subject = item.model_dump(mode="json", exclude_none=True, exclude={"facts"})
             log.warning("reconciler.finding", **subject, **item.facts)
         return item
 
@@ -114,6 +128,11 @@ class ReconcileActivities:
                 data = {"action": item.action} | ({"step": item.facts["step"]} if "step" in item.facts else {})
                 await events.append(session, item.generation_id, f"reconciler.{item.kind}", data)
         return True
+
+
+def _report(items: Sequence[FindingItem], after: str, *, unfinished: bool = False) -> CheckReport:
+    counts = Counter(item.kind for item in items)
+    return CheckReport(counts=dict(counts), findings=tuple(items[:MOST_TOLD]), after=after, unfinished=unfinished)
 
 
 def _item(stray: Stray, action: FindingAction, **facts: Fact) -> FindingItem:

@@ -45,8 +45,9 @@ class UndoActivities:
         with named(order.generation_id, step=order.step), told_to_temporal():
             async with beating():
                 async with self._database.transaction("undo.begin") as session:
-                    if (await lives.read(session, order.generation_id)).status is Status.succeeded:
-                        return UndoReport(step=order.step)  # what was promised to the client stays
+                    generation = await lives.read(session, order.generation_id)
+                    if generation.status is Status.succeeded or generation.run != order.run:
+                        return UndoReport(step=order.step)  # what a client was promised, or a further run needs, stays
                     spends = await ledger.take_over(session, order.generation_id, order.step)
                 canceled, remaining, away = await self._end_all(spends)
                 deleted = await self._delete_all(order)

@@ -153,7 +153,8 @@ class Desk:
         request = demand.request
         if not isinstance(request, SceneRequest) or request.avatar_asset_id is None:
             return
-        found = await assets_read.of_tenant(session, demand.caller.tenant_id, request.avatar_asset_id)
+        asset_id = request.avatar_asset_id
+        found = await assets_read.of_tenant(session, demand.caller.tenant_id, asset_id, hold=True)
         if found is None or not found[1]:
             raise NotFound("There is no picture with the id in avatar_asset_id.")
 

@@ -7,6 +7,7 @@ import time
 import structlog
 from anyio import BrokenResourceError
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.metrics import Metrics
@@ -64,8 +65,8 @@ class Observation:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            if status and _is_hang_up(error):
-                return
+            if isinstance(error, ClientDisconnect) or (status and _is_hang_up(error)):
+                return  # before the request was read, or in the middle of the answer: nobody is there to be answered
             log.exception("request.broken")
             if status:
                 raise  # the answer has begun: all that is left is to cut the connection

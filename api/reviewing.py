@@ -1,7 +1,6 @@
 """Carrying out what an operator decided: ledger, audit log, event and the further run, in one transaction."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -14,14 +13,12 @@ from contracts.reviews import Decision, ReviewAction
 from contracts.statuses import Billed, SpendState, Status
 from db import events, ledger, lives, reviews
 from db.engine import Database
-from db.models import Generation, OperatorAction, Spend, now
+from db.models import Generation, OperatorAction, Spend
 from engine.starts import GenerationStart
 from errors import InvalidRequest, JobNotAdoptable, NotInReview, PurchaseLost, PurchaseReplaced
 
 log = structlog.get_logger(__name__)
 
-# A job that is adopted late is asked about for at least so long: its purchase's own deadline is over by then.
-ADOPTED_WAIT = timedelta(minutes=5)
 ENDS_AS = {ReviewAction.accept_lost: PurchaseLost.code, ReviewAction.resubmit: PurchaseReplaced.code}
 
 
@@ -88,8 +85,7 @@ class Reviewer:
         owner = await reviews.owner_of(session, spend.provider, job_id)
         if owner is not None:
             raise JobNotAdoptable("The job belongs to another purchase.", purchase_id=str(owner))
-        deadline_at = max(spend.deadline_at, now() + ADOPTED_WAIT)
-        await ledger.adopt(session, spend, job_id=job_id, deadline_at=deadline_at)
+        await ledger.adopt(session, spend, job_id=job_id)
 
 
 def _expected(spend: Spend) -> Decimal:

@@ -75,11 +75,12 @@ class PictureMade(Frozen):
 
 
 class UndoOrder(Frozen):
-    """Take back everything this step did: the provider's job, the object, the money."""
+    """Take back everything this step did: the provider's job, the object, the money; as long as this is the newest run."""
 
     generation_id: UUID
     tenant_id: UUID
     step: Step
+    run: int = 1
 
 
 class UndoReport(Frozen):
@@ -92,11 +93,12 @@ class UndoReport(Frozen):
 
 
 class GenerationInput(Frozen):
-    """What a generation's workflow is started with."""
+    """What a generation's workflow is started with; `run` counts its runs from 1."""
 
     generation_id: UUID
     tenant_id: UUID
     kind: Kind
+    run: int = 1
 
 
 class Opened(Frozen):
@@ -142,9 +144,10 @@ class Failure(Frozen):
 
 
 class Closing(Frozen):
-    """How a generation ended."""
+    """How a run of a generation ended."""
 
     generation_id: UUID
+    run: int = 1
     outcome: Literal["succeeded", "failed", "canceled", "needs_review"]
     pictures: tuple[PictureMade, ...] = ()
     failure: Failure | None = None

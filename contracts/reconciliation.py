@@ -65,9 +65,13 @@ class CheckOrder(Frozen):
 class CheckReport(Frozen):
     """What a check found; `after`: where to go on (empty: it came to the end). `skipped`: the code of what was away.
 
-    `unfinished`: it found more than it had time to mend.
+    `counts` has all findings by kind, `findings` the first of them in full: a report must not outgrow what the engine takes.
+    `unfinished`: it mended some and found more than it had time for, so that another look at the same place is worth while.
     """
 
+    counts: dict[str, int] = Field(
+        default_factory=dict
+    )  # empty in reports of earlier releases, which held all findings
     findings: tuple[FindingItem, ...] = ()
     after: str = ""
     unfinished: bool = False

@@ -69,6 +69,13 @@ async def of_step(session: AsyncSession, generation_id: UUID, step: Step) -> Seq
     return (await session.exec(query.order_by(col(Asset.id)))).all()
 
 
+async def raw_of_spend(session: AsyncSession, spend_id: UUID) -> Sequence[Asset]:
+    """A purchase's answers that were put into the store, or were to be, and are not deleted."""
+    here = [Asset.spend_id == spend_id, Asset.role == AssetRole.raw]
+    states = col(Asset.state).in_([AssetState.pending, AssetState.stored])
+    return (await session.exec(select(Asset).where(*here, states))).all()
+
+
 async def of_session(session: AsyncSession, generation_ids: Sequence[UUID]) -> Sequence[Asset]:
     """The assets of these generations that are not deleted yet."""
     query = select(Asset).where(col(Asset.generation_id).in_(generation_ids), Asset.state != AssetState.deleted)

@@ -12,7 +12,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.statuses import Billed, SpendState
-from db import events, ledger, lives
+from db import events, ledger, lives, reviews
 from db.ledger import ENDED
 from db.models import Generation, Spend, now
 
@@ -34,6 +34,19 @@ async def take_over(session: AsyncSession, spend: Spend) -> Spend | None:
         .returning(Spend)
     )
     return (await session.exec(taken)).scalars().one_or_none()
+
+
+async def adopt(session: AsyncSession, spend: Spend, job_id: str) -> Spend | None:
+    """unknown -> submitted with this job. None when the job is another purchase's: an operator may have given it away."""
+    if await is_taken(session, spend.provider, job_id):
+        return None
+    return await ledger.adopt(session, spend, job_id=job_id)
+
+
+async def is_taken(session: AsyncSession, provider: str, job_id: str) -> bool:
+    """Whether the job is some purchase's. If not, nobody else can adopt it before this transaction has ended."""
+    await reviews.lock_job(session, provider, job_id)
+    return await reviews.owner_of(session, provider, job_id) is not None
 
 
 async def verify(
@@ -58,8 +71,7 @@ async def record_stray(
     session: AsyncSession, origin: Spend, *, job_id: str, billed: Billed, cost_usd: Decimal
 ) -> Spend | None:
     """Write down a job that carries the token of `origin` and is not its job. None when it is on record already."""
-    known = select(Spend.id).where(Spend.provider == origin.provider, Spend.provider_job_id == job_id)
-    if (await session.exec(known)).first() is not None:
+    if await is_taken(session, origin.provider, job_id):
         return None
     numbers = select(func.max(Spend.purchase)).where(
         Spend.generation_id == origin.generation_id, Spend.step == origin.step

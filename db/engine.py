@@ -17,7 +17,8 @@ from fault_points import Reach, pass_by
 
 # SQLSTATE classes: connection exception, insufficient resources (too many connections, disk full), shut down by an
 # operator, a fault of the server's own system; and the end of a session that was silent inside a transaction.
-AWAY = ("08", "53", "57P", "58", "25P03")
+# Two transactions that met badly (a deadlock, a failed serialization) count, too: the same again will go through.
+AWAY = ("08", "53", "57P", "58", "25P03", "40001", "40P01")
 # A paused process must not keep its row locks for ever: nothing of ours thinks inside a transaction for so long.
 SILENT_IN_TRANSACTION_MS = 20_000
 

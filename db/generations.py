@@ -144,8 +144,10 @@ async def undispatched(session: AsyncSession, *, older_than: timedelta, limit: i
 
 async def mark_dispatched(session: AsyncSession, runs: Sequence[tuple[UUID, int]]) -> None:
     """Note that the engine has the workflows of these runs; a generation that was reopened meanwhile has not."""
-    these = tuple_(col(Generation.id), col(Generation.run)).in_(runs)
-    await session.exec(update(Generation).where(these).values(dispatched_at=now()))
+    these = select(Generation.id).where(tuple_(col(Generation.id), col(Generation.run)).in_(runs))
+    # In one order with others who lock many.
+    locked = these.order_by(col(Generation.id)).with_for_update()
+    await session.exec(update(Generation).where(col(Generation.id).in_(locked)).values(dispatched_at=now()))
 
 
 async def deleted_of_session(session: AsyncSession, tenant_id: UUID, session_id: str) -> Sequence[Generation]:

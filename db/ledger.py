@@ -7,7 +7,7 @@ earlier holder can change nothing: it gets LeaseLost.
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from functools import cache
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from sqlalchemy import Executable, Float, Integer, bindparam, func, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -28,6 +29,12 @@ from errors import LeaseLost
 # Not columns, but what PostgreSQL reckons `lease_until` and `sends` from.
 WINDOW, SENDS_BY = "window_s", "sends_by"
 ENDED = (SpendState.settled, SpendState.released)
+# A job that is adopted is asked about for at least so long: its purchase's own deadline is over by then.
+ADOPTED_WAIT = timedelta(minutes=5)
+
+
+class JobTaken(Exception):
+    """The provider's job is another purchase's already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +143,13 @@ async def mark_submitted(
 ) -> Spend:
     """sent -> submitted: bought; known by the provider's job id, or by the bytes that a synchronous provider gave.
 
-    `cost_usd` is what a synchronous provider said it costs; a job's cost is known at its end.
+    `cost_usd` is what a synchronous provider said it costs; a job's cost is known at its end. Raises JobTaken.
     """
     values = {"provider_job_id": job_id, "raw_asset_id": raw_asset_id, "cost_usd": cost_usd, "submitted_at": now()}
-    return await _move(session, spend, SpendState.submitted, **values)
+    try:
+        return await _move(session, spend, SpendState.submitted, **values)
+    except IntegrityError as error:
+        raise JobTaken from error
 
 
 async def settle(
@@ -185,8 +195,9 @@ async def mark_unknown(
     return await _move(session, spend, SpendState.unknown, error_facts=_json(error_facts), **values)
 
 
-async def adopt(session: AsyncSession, spend: Spend, *, job_id: str, deadline_at: datetime) -> Spend:
+async def adopt(session: AsyncSession, spend: Spend, *, job_id: str) -> Spend:
     """unknown -> submitted: it was bought when it was sent, and this is its job, as the provider will confirm."""
+    deadline_at = max(spend.deadline_at, now() + ADOPTED_WAIT)
     values = {"provider_job_id": job_id, "submitted_at": spend.sent_at, "deadline_at": deadline_at}
     cleared = {"billed": None, "error_code": None, "error_facts": None}
     return await _move(session, spend, SpendState.submitted, **values, **cleared)
@@ -200,7 +211,7 @@ async def replace_earlier(session: AsyncSession, order: PictureOrder) -> None:
         col(Spend.purchase) < order.purchase,
         col(Spend.state) == SpendState.unknown,
     ]
-    cost = func.coalesce(Spend.likely_usd, Spend.hold_usd)
+    cost = func.coalesce(Spend.cost_usd, Spend.likely_usd, Spend.hold_usd)
     values = {"cost_usd": cost, "error_code": "purchase_replaced", "ended_at": now()}
     await session.exec(update(Spend).where(*earlier).values(state=SpendState.settled, lease=Spend.lease + 1, **values))
 
@@ -240,12 +251,13 @@ async def same_lease(session: AsyncSession, spend: Spend) -> Spend:
 
 
 async def close_open(session: AsyncSession, generation_id: UUID) -> None:
-    """End what is still open when a generation ends: what may have been bought counts with its price, or all that was held."""
+    """End what is still open when a generation ends: what may have been bought counts with its likely cost."""
     open_ = [col(Spend.generation_id) == generation_id, col(Spend.state).not_in(ENDED)]
     never_sent = col(Spend.state) == SpendState.held
+    likely = func.coalesce(Spend.cost_usd, Spend.likely_usd, Spend.hold_usd)
     for condition, state, billed, cost in (
         (never_sent, SpendState.released, Billed.no, Decimal(0)),
-        (~never_sent, SpendState.settled, Billed.unknown, func.coalesce(Spend.likely_usd, Spend.hold_usd)),
+        (~never_sent, SpendState.settled, Billed.unknown, likely),
     ):
         values = {"state": state, "billed": billed, "cost_usd": cost, "ended_at": now()}
         await session.exec(update(Spend).where(*open_, condition).values(lease=Spend.lease + 1, **values))

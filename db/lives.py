@@ -20,11 +20,13 @@ from errors import GenerationCanceled, NotFound
 WRITTEN_AT_THE_END = ("status", "finished_at", "cost_usd", "result", "error", "rollback")
 
 
-async def read(session: AsyncSession, generation_id: UUID, *, lock: bool = False) -> Generation:
-    """The generation's row. Raises NotFound."""
-    row = as_model(
-        Generation, (await run(session, _reading(lock), {"generation_id": generation_id})).mappings().one_or_none()
-    )
+async def read(session: AsyncSession, generation_id: UUID, *, lock: bool = False, hold: bool = False) -> Generation:
+    """The generation's row. Raises NotFound.
+
+    `lock` keeps all others from writing to it, `hold` from closing or reopening it, until the transaction ends.
+    """
+    found = await run(session, _reading(lock, hold), {"generation_id": generation_id})
+    row = as_model(Generation, found.mappings().one_or_none())
     if row is None:
         raise NotFound
     return row
@@ -37,8 +39,11 @@ async def cancel_requested(session: AsyncSession, generation_id: UUID) -> bool:
 
 
 async def read_live(session: AsyncSession, generation_id: UUID) -> Generation:
-    """The row of a generation that is to be worked on. Raises GenerationCanceled when nobody wants it any more."""
-    row = await read(session, generation_id)
+    """The row of a generation that is to be worked on, which cannot be closed before this transaction has ended.
+
+    Raises GenerationCanceled when nobody wants it any more.
+    """
+    row = await read(session, generation_id, hold=True)
     if is_unwanted(row) or row.status.is_final:
         raise GenerationCanceled
     return row
@@ -87,9 +92,12 @@ async def reopen(session: AsyncSession, generation_id: UUID, why: str) -> bool:
 
 
 async def close(session: AsyncSession, closing: Closing) -> Generation:
-    """Write down how it ended, what it cost and its last event; a generation that has ended stays as it ended."""
+    """Write down how it ended, what it cost and its last event; a generation that has ended stays as it ended.
+
+    A run that closes once more, after another one was begun, changes nothing.
+    """
     row = await read(session, closing.generation_id, lock=True)
-    if row.status.is_final:
+    if row.status.is_final or row.run != closing.run:
         return row
     if closing.outcome != Status.needs_review:  # there the hold stays until people decide
         await ledger.close_open(session, row.id)
@@ -116,10 +124,10 @@ async def close(session: AsyncSession, closing: Closing) -> Generation:
 
 
 @cache
-def _reading(lock: bool) -> Executable:
+def _reading(lock: bool, hold: bool) -> Executable:
     table = table_of(Generation)
     query = select(table).where(table.c.id == bindparam("generation_id"))
-    return query.with_for_update() if lock else query
+    return query.with_for_update(read=not lock) if lock or hold else query
 
 
 @cache

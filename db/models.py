@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, Enum, ForeignKey, Index, LargeBinary, MetaData, Numeric, String, Text
+from sqlalchemy import BigInteger, Column, Enum, ForeignKey, Index, LargeBinary, MetaData, Numeric, String, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 from uuid_utils.compat import uuid7
@@ -84,6 +84,13 @@ class Generation(Table, table=True):
         Index("ix_generation_undispatched", "id", postgresql_where="dispatched_at is null and status = 'queued'"),
         Index("ix_generation_live", "id", postgresql_where="status in ('queued', 'running')"),
         Index("ix_generation_review", "id", postgresql_where="status = 'needs_review'"),
+        Index("ix_generation_unsuccessful", "id", postgresql_where="status in ('failed', 'canceled')"),
+        Index("ix_generation_deleted", "deleted_at", postgresql_where="deleted_at is not null"),
+        Index(
+            "ix_generation_starts_from",
+            text("(request ->> 'avatar_asset_id')"),
+            postgresql_where="status in ('queued', 'running', 'needs_review')",
+        ),
         Index(
             "uq_generation_idempotency",
             "tenant_id",
@@ -127,15 +134,19 @@ class Asset(Table, table=True):
 
     __table_args__ = (
         Index("ix_asset_generation", "generation_id"),
+        Index("ix_asset_raw", "spend_id", postgresql_where="role = 'raw'"),
         Index("ix_asset_tenant", "tenant_id", "id"),
         Index("ix_asset_unfinished", "id", postgresql_where="state in ('pending', 'deleting')"),
         Index("ix_asset_stored", "stored_at", postgresql_where="state = 'stored'"),
+        Index("ix_asset_raw_stored", "id", postgresql_where="role = 'raw' and state = 'stored'"),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(foreign_key="tenant.id")
     # A client's picture is stored just before its generation is accepted, so this may be empty for a moment.
     generation_id: UUID | None = Field(default=None, sa_column=Column(ForeignKey("generation.id"), nullable=True))
+    # The purchase that it came from; empty for what clients bring.
+    spend_id: UUID | None = None
     step: Step = Field(sa_column=_word(Step, "step"))
     role: AssetRole = Field(default=AssetRole.picture, sa_column=_word(AssetRole, "role"))
     state: AssetState = Field(default=AssetState.pending, sa_column=_word(AssetState, "state"))
@@ -161,7 +172,13 @@ class Spend(Table, table=True):
 
     __table_args__ = (
         Index("uq_spend_purchase", "generation_id", "step", "purchase", unique=True),
-        Index("ix_spend_job", "provider", "provider_job_id"),
+        Index(
+            "uq_spend_job",
+            "provider",
+            "provider_job_id",
+            unique=True,
+            postgresql_where="provider_job_id is not null",
+        ),
         Index("ix_spend_open", "id", postgresql_where="state in ('held', 'sent', 'submitted', 'unknown')"),
         Index(
             "ix_spend_unverified",
@@ -232,7 +249,11 @@ class Notice(Table, table=True):
 class Finding(Table, table=True):
     """Something that the reconciler found astray, and what it did about it."""
 
-    __table_args__ = (Index("ix_finding_kind", "kind", "id"), Index("ix_finding_generation", "generation_id"))
+    __table_args__ = (
+        Index("ix_finding_kind", "kind", "id"),
+        Index("ix_finding_generation", "generation_id"),
+        Index("ix_finding_created", "created_at"),
+    )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     kind: str = Field(max_length=50)
@@ -241,7 +262,8 @@ class Finding(Table, table=True):
     generation_id: UUID | None = None
     spend_id: UUID | None = None
     asset_id: UUID | None = None
-    object_key: str | None = Field(default=None, max_length=300)
+    # Somebody else's object may have a key that is longer than any of ours.
+    object_key: str | None = Field(default=None, sa_column=Column(Text, nullable=True))
     facts: dict[str, Any] = Field(default_factory=dict, sa_column=Column(JSONB, nullable=False))
     created_at: datetime = Field(default_factory=now)
 

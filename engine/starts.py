@@ -90,7 +90,9 @@ class GenerationStart:
 
     async def send(self, client: Client) -> None:
         """Start it; a run is started once for ever, also after it has ended."""
-        given = GenerationInput(generation_id=self.generation_id, tenant_id=self.tenant_id, kind=self.kind)
+        given = GenerationInput(
+            generation_id=self.generation_id, tenant_id=self.tenant_id, kind=self.kind, run=self.run
+        )
         try:
             await client.start_workflow(
                 WORKFLOWS[self.kind],
@@ -153,7 +155,9 @@ class TakeBackStart:
 
     async def send(self, client: Client) -> None:
         """Start it, unless it is running; again, when it was ended from outside, too."""
-        given = GenerationInput(generation_id=self.generation_id, tenant_id=self.tenant_id, kind=self.kind)
+        given = GenerationInput(
+            generation_id=self.generation_id, tenant_id=self.tenant_id, kind=self.kind, run=self.run
+        )
         await client.start_workflow(
             WORKFLOW_TAKE_BACK,
             given,

@@ -41,7 +41,7 @@ async def tell(given: GenerationInput, story: Story) -> None:
     except BaseException as error:  # noqa: BLE001 - a cancellation is no Exception, and must be compensated too
         await _end_badly(given, saga, error, pictures.current)
     else:
-        closing = Closing(generation_id=given.generation_id, outcome="succeeded", pictures=made)
+        closing = Closing(generation_id=given.generation_id, run=given.run, outcome="succeeded", pictures=made)
         await unstoppable(lambda: _close(closing))
 
 
@@ -89,7 +89,9 @@ async def _closed(
     failure: Failure,
     reports: tuple[UndoReport, ...],
 ) -> None:
-    closing = Closing(generation_id=given.generation_id, outcome=outcome, failure=failure, rollback=reports)
+    closing = Closing(
+        generation_id=given.generation_id, run=given.run, outcome=outcome, failure=failure, rollback=reports
+    )
     await unstoppable(lambda: _close(closing))
     workflow.set_current_details(f"**{outcome}** {failure.code}: {failure.detail}")
     # Only what did not succeed is worth an event and an index entry: success is Temporal's own "Completed".

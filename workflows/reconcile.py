@@ -12,7 +12,8 @@ from activities.reconciling import ReconcileActivities
 from contracts.names import MAIN_QUEUE, WORKFLOW_RECONCILE
 from contracts.reconciliation import CheckOrder, CheckReport, FindingItem, ReconcileOrder, ReconcileReport
 
-# What one report may hold: with 500 findings of some 400 bytes it is far below what a payload may have.
+# What one report may hold: 500 findings of some 400 bytes are far below what a payload may have (2 MB), and with the longest
+# keys that a store takes they still are below it.
 MOST_ITEMS = 500
 # A whole round over a bucket of two million objects takes so many looks at it.
 MOST_LOOKS = 1000
@@ -75,7 +76,7 @@ class Reconcile:
             report = CheckReport(after=order.after, skipped="failed")
         if report.skipped:
             self._skipped[order.check] = report.skipped
-        self._counts.update(item.kind for item in report.findings)
+        self._counts.update(report.counts or Counter(item.kind for item in report.findings))
         self._items += report.findings[: MOST_ITEMS - len(self._items)]
         return report
 

@@ -38,7 +38,8 @@ class Saga:
         return tuple([await self._undo(step) for step in reversed(self._begun)])
 
     async def _undo(self, step: Step) -> UndoReport:
-        order = UndoOrder(generation_id=self._given.generation_id, tenant_id=self._given.tenant_id, step=step)
+        given = self._given
+        order = UndoOrder(generation_id=given.generation_id, tenant_id=given.tenant_id, step=step, run=given.run)
         try:
             return await workflow.execute_activity_method(
                 UndoActivities.undo_picture,

@@ -22,8 +22,7 @@ class ReconcilingRules:
     # The engine's word that a run has closed may be quicker than the last transaction of that run: it has 15 s.
     closed: timedelta = timedelta(seconds=30)
     cancel: timedelta = timedelta(seconds=30)
-    # How far back the providers' lists of jobs are read, and for how long they can tell what a job was made from.
-    jobs_since: timedelta = timedelta(minutes=15)
+    # How far back the providers' lists of jobs are read: for so long they can tell what a job was made from.
     provider_remembers: timedelta = timedelta(minutes=55)
 
 

@@ -9,7 +9,7 @@ from typing import Literal
 from activities.buying import Buyer
 from activities.waiting import Waiter
 from contracts.statuses import Billed, SpendState
-from db import ledger
+from db import ledger, reviews
 from db.engine import Database
 from db.models import Spend, now
 from errors import JobCanceled, ProviderError, ProviderUnavailable
@@ -87,7 +87,8 @@ class Inquiry:
             return Word("unknowable")
         found = await self._buyer.look_up(spend)
         if found.report is not None:
-            return Word("job", found.report)
+            is_ours = not await self._is_of_another(spend, found.report)
+            return Word("job", found.report) if is_ours else Word("unknowable")
         if not found.conclusive:
             return Word("unknowable")
         async with self._database.transaction() as session:
@@ -102,6 +103,12 @@ class Inquiry:
         if not report.is_final:
             raise ProviderUnavailable("It was asked to stop and has not stopped yet.")
         return report
+
+    async def _is_of_another(self, spend: Spend, report: JobReport) -> bool:
+        """Whether an operator gave the job that carries our token to another purchase."""
+        async with self._database.transaction() as session:
+            owner = await reviews.owner_of(session, spend.provider, report.job_id)
+        return owner not in {None, spend.id}
 
     async def _about_job(self, spend: Spend, job_id: str) -> Word:
         try:

@@ -1,17 +1,26 @@
 """Purchases that wait for people's decision, and of which a webhook or the provider's list knows the answer after all."""
 
+import random
+
+import structlog
+
 from activities.reconciliation.check import Found, ReconcilingRules, Stray, id_after, next_after
 from activities.reconciliation.inquiry import Inquiry, Word
+from activities.waiting import TRANSIENT
 from contracts.reconciliation import FindingAction
 from contracts.statuses import Status
 from db import corrections, ledger, lives, strays
 from db.engine import Database
 from db.models import Spend, now
-from errors import PurchaseNeverMade
+from errors import ProviderError, PurchaseNeverMade
+
+log = structlog.get_logger(__name__)
 
 ADOPTABLE = "purchase_adoptable"
 # Each question may read many pages of the provider's list, out of the read quota that the waiting ones need.
 ASKED = 50
+# Webhooks are forgotten long before that.
+FARTHEST = 1000
 
 
 class PurchasesToAdopt:
@@ -25,16 +34,36 @@ class PurchasesToAdopt:
         self._rules = rules
 
     async def find(self, after: str) -> Found:
-        """Unknown purchases of generations in review whose provider can say something; each is asked for."""
+        """Unknown purchases of generations in review whose provider can say something; each is asked for.
+
+        One that cannot be told of now does not keep the others from it. Raises ProviderError when nobody could be told of.
+        """
+        moment, remembers = now(), self._rules.provider_remembers
         async with self._database.transaction() as session:
             rows = await strays.unknown_in_review(
                 session,
                 providers=self._inquiry.with_jobs,
-                sent_after=now() - self._rules.provider_remembers,
+                sent_after=moment - remembers,
+                noticed_after=moment - remembers * _reach(),
                 after=id_after(after),
                 limit=ASKED,
             )
-        found = [stray for stray in [await self._stray(row) for row in rows] if stray]
+        found: list[Stray] = []
+        away: dict[str, ProviderError] = {}
+        told = False
+        for row in rows:
+            if row.provider in away:
+                continue
+            try:
+                stray = await self._stray(row)
+            except ProviderError as error:
+                log.warning("reconciler.not_told", spend=str(row.id), provider=row.provider, code=error.code)
+                away |= {row.provider: error} if isinstance(error, TRANSIENT) else {}
+                continue
+            told = True
+            found += [stray] if stray else []
+        if away and not told:
+            raise next(iter(away.values()))
         return Found(found, next_after(rows, ASKED))
 
     async def mend(self, stray: Stray) -> FindingAction | None:
@@ -47,8 +76,8 @@ class PurchasesToAdopt:
                 return None
             if job_id is None:
                 await ledger.release(session, spend, error_code=PurchaseNeverMade.code)
-            else:
-                await ledger.mark_submitted(session, spend, job_id=str(job_id))
+            elif await corrections.adopt(session, spend, str(job_id)) is None:
+                return None
             why = "never_made" if job_id is None else "found_at_provider"
             await lives.reopen(session, generation.id, why)
         return "released" if job_id is None else "adopted"
@@ -60,3 +89,11 @@ class PurchasesToAdopt:
         if word.report is None:
             return None
         return Stray.of_spend(ADOPTABLE, spend, job_id=word.report.job_id)
+
+
+def _reach() -> float:
+    """How many times as far back as usual this look goes: twice as far in every second look, ten times in every tenth.
+
+    What a webhook told of and the provider denied is asked for again, but the more seldom, the older it is.
+    """
+    return 1 / max(random.random(), 1 / FARTHEST)

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from activities.keeping import Keeper
 from activities.reconciliation.check import PAGE, Found, Stray
 from contracts.reconciliation import FindingAction
@@ -54,8 +56,9 @@ class Retention:
     async def mend(self, stray: Stray) -> FindingAction | None:
         """Remove the picture, unless somebody began to work with it."""
         row: Asset = stray.row
-        async with self._database.transaction() as session:
-            if not await retention.may_go(session, row.id):
-                return None
-        removed = await self._keeper.remove(row.id, reason=str(stray.facts["reason"]))
+
+        async def may_go(session: AsyncSession) -> bool:
+            return await retention.may_go(session, row.id)
+
+        removed = await self._keeper.remove(row.id, reason=str(stray.facts["reason"]), when=may_go)
         return "removed" if removed else None

@@ -14,7 +14,7 @@ from db.models import Spend, now
 from providers.base import ImageProvider, JobReport, ListedJob
 
 STRAY = "stray_job"
-# More than fits into a quarter of an hour at the highest rate of purchases; a second bound besides the provider's own.
+# A bound besides the provider's own, for one that lists without end.
 MOST_JOBS = 10_000
 # These purchases still look for their job themselves, or another check does it.
 LOOKED_FOR = (SpendState.held, SpendState.sent, SpendState.unknown)
@@ -31,19 +31,24 @@ class StrayJobs:
         self._rules = rules
 
     async def find(self, after: str) -> Found:
-        """The jobs of the last while that are not their purchase's job, or that outlived it."""
+        """The jobs that are not their purchase's job, or that outlived it, for as long as the provider shows our token.
+
+        Not only those since the round before: it may have been long ago, or could not mend what it found.
+        """
         found: list[Stray] = []
         for name, provider in self._inquiry.with_jobs.items():
             found += await self._of_provider(name, await self._listed(provider))
         return Found(found)
 
     async def mend(self, stray: Stray) -> FindingAction | None:
-        """Stop the job; then it is on record, or is put there."""
-        origin: Spend = stray.row[0]
-        report: JobReport = stray.row[1]
-        on_record = bool(stray.facts["on_record"])
-        last = await self._inquiry.ended(origin.provider, report)
-        if on_record:
+        """Stop the job; then it is on record, or is put there. Not when a purchase has adopted it since it was found."""
+        job: ListedJob = stray.row[1]
+        again = await self._of_provider(stray.row[0].provider, {job.report.job_id: job})
+        if not again:
+            return None
+        origin: Spend = again[0].row[0]
+        last = await self._inquiry.ended(origin.provider, job.report)
+        if again[0].facts["on_record"]:
             return "canceled"
         bill = bill_of(last, origin)
         async with self._database.transaction("stray_job.recorded") as session:
@@ -57,7 +62,7 @@ class StrayJobs:
     async def _listed(self, provider: ImageProvider) -> dict[str, ListedJob]:
         """Our jobs by id; the newest ones, when there are more than can be looked at."""
         jobs: dict[str, ListedJob] = {}
-        async with aclosing(provider.list_jobs(now() - self._rules.jobs_since)) as listed:
+        async with aclosing(provider.list_jobs(now() - self._rules.provider_remembers)) as listed:
             async for job in listed:
                 if job.token is not None:
                     jobs[job.report.job_id] = job
@@ -77,7 +82,7 @@ class StrayJobs:
                 subject = on_record or origin
                 facts: dict[str, Fact] = {"job_id": job_id, "job_state": job.report.state}
                 stray = Stray.of_spend(STRAY, subject, on_record=on_record is not None, **facts)
-                found.append(replace(stray, row=(subject, job.report)))
+                found.append(replace(stray, row=(subject, job)))
         return found
 
 

@@ -1,7 +1,9 @@
 """Pictures that were begun, or were to be deleted, and that nobody works on any more; and those of generations that failed."""
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from activities.keeping import Keeper
-from activities.reconciliation.check import PAGE, Found, ReconcilingRules, Stray, id_after, next_after
+from activities.reconciliation.check import PAGE, Found, ReconcilingRules, Stray, id_after
 from contracts.reconciliation import FindingAction
 from db import strays
 from db.engine import Database
@@ -24,13 +26,15 @@ class UnfinishedAssets:
         """Pictures in a state that they should long have left, of generations that were closed or never came to be."""
         before = now() - self._rules.grace
         async with self._database.transaction() as session:
-            rows = await strays.unfinished_assets(session, before=before, after=id_after(after), limit=PAGE)
-        return Found([Stray.of_asset(UNFINISHED, row, state=row.state) for row in rows], next_after(rows))
+            left = await strays.unfinished_assets(session, before=before, after=id_after(after), limit=PAGE)
+        found = [Stray.of_asset(UNFINISHED, row, state=row.state) for row in left.assets]
+        return Found(found, str(left.last or ""))
 
     async def mend(self, stray: Stray) -> FindingAction | None:
         """Delete and verify, if it still is so."""
         row: Asset = stray.row
-        async with self._database.transaction() as session:
-            if await strays.unfinished_asset(session, row.id, before=now() - self._rules.grace) is None:
-                return None
-        return "removed" if await self._keeper.remove(row.id) else None
+
+        async def is_unfinished(session: AsyncSession) -> bool:
+            return await strays.is_unfinished(session, row.id, before=now() - self._rules.grace)
+
+        return "removed" if await self._keeper.remove(row.id, when=is_unfinished) else None

@@ -46,7 +46,7 @@ class WorkflowsOfGenerations:
             return None
         if stray.kind == NOT_STARTED:
             return await self._start(row)
-        if stray.facts["engine"] == "not_found" and not lives.is_unwanted(row):
+        if stray.facts["engine"] == "not_found" and await self._can_go_on(row):
             return await self._reopen(row)
         await self._runs.start(TakeBackStart(row.id, row.tenant_id, row.kind, row.run))
         return "take_back_started"
@@ -66,11 +66,9 @@ class WorkflowsOfGenerations:
         state = await self._runs.state(workflow_id(row.id, row.run))
         if state is None and row.status is Status.queued:
             return Stray.of_generation(NOT_STARTED, row, dispatched=True)
-        if state is None:
-            return Stray.of_generation(GONE, row, engine="not_found")
-        if not self._closed_long_ago(state) or await self._is_taken_back(row):
+        if (state is not None and not self._closed_long_ago(state)) or await self._is_taken_back(row):
             return None
-        return Stray.of_generation(GONE, row, engine=state.ended_as)
+        return Stray.of_generation(GONE, row, engine=state.ended_as if state else "not_found")
 
     def _closed_long_ago(self, state: RunState) -> bool:
         return state.closed_at is not None and now() - state.closed_at > self._rules.closed
@@ -84,6 +82,13 @@ class WorkflowsOfGenerations:
         async with self._database.transaction() as session:
             current = await lives.read(session, row.id)
         return (current.status, current.run) != (row.status, row.run)
+
+    async def _can_go_on(self, row: Generation) -> bool:
+        """Whether a further run could bring it to a good end: not when this one was taking back already what it had made."""
+        if lives.is_unwanted(row):
+            return False
+        async with self._database.transaction() as session:
+            return not await strays.undo_has_begun(session, row.id)
 
     async def _start(self, row: Generation) -> FindingAction:
         await self._runs.start(GenerationStart.of(row))

@@ -21,6 +21,7 @@ from contracts.names import MAIN_QUEUE, WORKFLOW_RECONCILE
 from contracts.reconciliation import FindingItem, ReconcileOrder, ReconcileReport
 from db import findings
 from db.models import Finding
+from engine.schedules import LONGEST_ROUND
 from engine.starts import RPC_TIMEOUT
 from errors import EngineUnavailable, ReconciliationUnfinished
 
@@ -122,10 +123,11 @@ async def _run(engine: Client, order: ReconcileOrder) -> ReconcileReport:
         task_queue=MAIN_QUEUE,
         static_summary="a whole round, asked for by an operator",
         result_type=ReconcileReport,
+        execution_timeout=LONGEST_ROUND,
         rpc_timeout=RPC_TIMEOUT,
     )
     try:
         report: ReconcileReport = await handle.result()
-    except WorkflowFailureError:  # terminated by people: its checks themselves never fail it
+    except WorkflowFailureError:  # terminated by people, or out of time: its checks themselves never fail it
         raise ReconciliationUnfinished from None
     return report

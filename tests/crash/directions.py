@@ -1,4 +1,7 @@
-"""Short runs, each straight at one promise: few generations, and the one kill or pause that a bug there would not survive."""
+"""Short ways straight at one promise: few generations, and the one kill or pause that a bug there would not survive.
+
+None waits for the end of what it began: whoever takes several ways one after another waits once.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,7 +14,6 @@ from tests.crash.pausing import BEYOND_THE_LEASE_S, pause_at
 Direction = Callable[[Lab], Awaitable[None]]
 
 FIRES_WITHIN_S = 60.0
-ENDS_WITHIN_S = 120.0
 
 
 async def bought_and_killed(lab: Lab) -> None:
@@ -42,25 +44,35 @@ async def accepted_and_killed(lab: Lab) -> None:
 async def canceled_while_waiting(lab: Lab) -> None:
     """The client stops a generation while the provider is at work."""
     lab.load.play("canceled_in_the_middle")
-    await lab.load.ended(ENDS_WITHIN_S)
 
 
 async def never_in_time(lab: Lab) -> None:
     """A job that would never end."""
     lab.load.play("too_late")
-    await lab.load.ended(ENDS_WITHIN_S)
 
 
 async def unknown_and_bought_again(lab: Lab) -> None:
     """The answer of a provider that cannot be asked is lost."""
     lab.load.play("cheap_and_unknown")
-    await lab.load.ended(ENDS_WITHIN_S)
 
 
 async def paused_before_sending(lab: Lab) -> None:
     """A worker stands still right before a purchase, until another has made it."""
     await pause_at(lab, Boundary("worker", "replicate.submit", "before"), BEYOND_THE_LEASE_S)
-    await lab.load.ended(ENDS_WITHIN_S)
+
+
+async def killed_and_canceled(lab: Lab) -> None:
+    """The worker dies, and the client stops the generation before anybody has noticed."""
+    await _killed(lab, "worker", "replicate.submit", "after", "canceled_by_somebody")
+    for asked in lab.memory.asked:
+        if asked.scenario == "canceled_by_somebody":
+            asked.canceled = True
+            await lab.api.send("POST", f"/v1/generations/{asked.generation_id}/cancel")
+
+
+async def parked_killed_and_reopened(lab: Lab) -> None:
+    """The worker dies right after a generation was parked; an operator decides before its first run is gone on with."""
+    await _killed(lab, "worker", "generation.close", "after", "reviewed_and_slow")
 
 
 async def _killed(lab: Lab, process: str, effect: str, moment: Moment, scenario: str) -> None:
@@ -74,4 +86,3 @@ async def _killed(lab: Lab, process: str, effect: str, moment: Moment, scenario:
     async with asyncio.timeout(FIRES_WITHIN_S):
         await until(fired, every_s=0.05)
     lab.journal.note(f"{process} killed itself at {boundary}")
-    await lab.load.ended(ENDS_WITHIN_S)

@@ -14,7 +14,9 @@ from tests.crash.directions import (
     bought_and_killed,
     canceled_while_waiting,
     deleting_and_killed,
+    killed_and_canceled,
     never_in_time,
+    parked_killed_and_reopened,
     paused_before_sending,
     raw_and_killed,
     stored_and_killed,
@@ -97,23 +99,16 @@ MUTATIONS: Final = (
     Mutation(
         "a picture's row says deleted before its object is",
         "activities/keeping.py",
+        "        await self.remove_object(asset.key)\n",
         _code(
             2,
             """
-            await self.remove_object(asset.key)
-            async with self._database.transaction("asset.deleted") as session:
-                await assets.mark(session, asset_id, AssetState.deleted)
-            """,
-        ),
-        _code(
-            2,
-            """
-            async with self._database.transaction("asset.deleted") as session:
-                await assets.mark(session, asset_id, AssetState.deleted)
-            await self.remove_object(asset.key)
             async with self._database.transaction() as session:
+                await assets.mark(session, asset_id, AssetState.deleted)
+            await self.remove_object(asset.key)
             """,
-        ),
+        )
+        + "\n",
         deleting_and_killed,
     ),
     Mutation(
@@ -177,5 +172,19 @@ MUTATIONS: Final = (
         "possible_duplicate = possible_duplicate or unknown or failure is PurchaseReplaced",
         "possible_duplicate = False",
         unknown_and_bought_again,
+    ),
+    Mutation(
+        "a run that is over closes the further run of its generation",
+        "db/lives.py",
+        "if row.status.is_final or row.run != closing.run:",
+        "if row.status.is_final:",
+        parked_killed_and_reopened,
+    ),
+    Mutation(
+        "a client's wish that meets a dead worker is told as a failure",
+        "workflows/failure.py",
+        "error.retry_state is RetryState.CANCEL_REQUESTED",
+        "error.retry_state is RetryState.TIMEOUT",
+        killed_and_canceled,
     ),
 )

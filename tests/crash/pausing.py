@@ -55,11 +55,16 @@ async def pause_at_some(lab: Lab, pauses: int, tell: Tell) -> int:
 
 
 async def pause_at(lab: Lab, boundary: Boundary, pause_s: float) -> bool:
-    """Have a worker pause itself there, and go on after `pause_s` seconds. False: nobody came by."""
+    """Have a worker pause itself there, and go on after `pause_s` seconds. False: nobody came by.
+
+    The engine is started anew meanwhile: it holds the polls of the worker that stands still, and would give it every
+    further attempt. So all of its work goes to the other one.
+    """
     lab.points.arm(boundary, "pause")
     if not await _came_by(lab, boundary, SCENARIO_THERE[boundary.place]):
         return False
     lab.journal.note(f"a worker paused itself at {boundary} for {pause_s:.0f} s")
+    lab.keeper.kill("temporal")
     await asyncio.sleep(pause_s)
     for pid in map(lab.programs.pid, WORKERS):
         with suppress(psutil.NoSuchProcess):

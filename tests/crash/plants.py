@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID, uuid4
 
+import httpx
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import Client
@@ -130,6 +131,7 @@ async def forgotten_by_the_engine(customer: Customer, request: Request, name: st
     asked = customer.intend(request(name))
     await customer.ask(asked)
     if asked.generation_id is None or not await is_submitted(customer, asked):
+        await customer.watch(asked)
         return
     execution = WorkflowExecution(workflow_id=workflow_id(asked.generation_id))
     wish = DeleteWorkflowExecutionRequest(namespace="default", workflow_execution=execution)
@@ -146,17 +148,20 @@ async def forgotten_by_the_provider(customer: Customer, request: Request, name: 
     """A generation whose job the provider denies: it comes back from an outage without it."""
     asked = customer.intend(request(name))
     await customer.ask(asked)
-    if not await is_submitted(customer, asked):
-        return
-    origin = await first_spend(customer, asked)
-    doors = customer.doors
+    if await is_submitted(customer, asked):
+        await _deny(customer, asked)
+    await customer.watch(asked)
+
+
+async def _deny(customer: Customer, asked: Asked) -> None:
+    """Take the sandbox away, and its record of the job with it."""
+    origin, doors = await first_spend(customer, asked), customer.doors
     if origin is None or origin.provider_job_id is None or not doors.keeper.kill("sandbox", outage_s=SANDBOX_AWAY_S):
         return
     await asyncio.sleep(SANDBOX_AWAY_S / 3)
     records = doors.sandbox_folder / "state.jsonl"
     job = origin.provider_job_id.encode()
     records.write_bytes(b"".join(line for line in records.read_bytes().splitlines(keepends=True) if job not in line))
-    await customer.watch(asked)
 
 
 async def _made(customer: Customer, request: Request, name: str) -> Asked:
@@ -182,7 +187,7 @@ async def repeated(deed: Callable[[], Awaitable[None]]) -> None:
     async def done() -> bool:
         try:
             await deed()
-        except (DatabaseUnavailable, StorageError, RPCError, RuntimeError, OSError):
+        except (DatabaseUnavailable, StorageError, RPCError, RuntimeError, OSError, httpx.HTTPError):
             return False
         return True
 

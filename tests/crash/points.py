@@ -20,17 +20,14 @@ class ArmedPoints:
 
     def arm(self, boundary: Boundary, action: Action) -> None:
         """The first process that comes by there is ended or paused."""
+        (self._fired / str(boundary)).unlink(missing_ok=True)
         aside = self.folder / "being-written"
         aside.write_text(action, "ascii")
         aside.rename(self._armed / str(boundary))  # at once: a process must never find half of it
 
     def has_fired(self, boundary: Boundary) -> bool:
-        """Whether a process came by; told once for each arming."""
-        try:
-            (self._fired / str(boundary)).unlink()
-        except FileNotFoundError:
-            return False
-        return True
+        """Whether a process came by since it was armed. Its file stays: that process may still have to read it."""
+        return (self._fired / str(boundary)).exists()
 
     def disarm(self, boundary: Boundary) -> bool:
         """Take it away again. False: a process was faster."""

@@ -1,7 +1,6 @@
 """A further run of a generation, through the real activities: the ledger and what was decided lead it."""
 
 from collections.abc import Sequence
-from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -16,7 +15,7 @@ from activities.generations import GenerationActivities
 from contracts.pictures import Closing, GenerationInput, Opened, PictureOrder
 from contracts.statuses import Billed, Kind, SpendState, Status, Step
 from db import events, ledger, lives, sessions
-from db.models import Generation, Spend, now
+from db.models import Generation, Spend
 from errors import JobNotFound, OutcomeUnknown, ProviderError, PurchaseLost, PurchaseReplaced
 from providers.base import JobReport, RemoteFile
 from providers.catalog import Catalog
@@ -76,7 +75,7 @@ async def row_of(tables: Tables, order: PictureOrder) -> Spend:
 async def adopt(tables: Tables, order: PictureOrder, job_id: str = "job-7") -> None:
     async with tables.database.transaction() as session:
         (spend,) = await purchases(session, order.generation_id)
-        await ledger.adopt(session, spend, job_id=job_id, deadline_at=now() + timedelta(minutes=5))
+        await ledger.adopt(session, spend, job_id=job_id)
         assert await lives.reopen(session, order.generation_id, "operator_decided")
 
 
@@ -128,7 +127,7 @@ async def test_a_purchase_whose_job_was_denied_can_be_decided_once_more(tables: 
     shop = Workshop(tables, right)
     async with tables.database.transaction() as session:
         spend = await row_of(tables, order)
-        await ledger.adopt(session, spend, job_id="job-8", deadline_at=now() + timedelta(minutes=5))
+        await ledger.adopt(session, spend, job_id="job-8")
     await shop.make(order)
     spend = await row_of(tables, order)
 
@@ -168,7 +167,7 @@ async def test_what_a_generation_costs_after_a_further_run_is_what_all_of_its_pu
         await lives.open_(session, await lives.read(session, order.generation_id))
     made = await shop.make(again)
     async with tables.database.transaction() as session:
-        closing = Closing(generation_id=order.generation_id, outcome="succeeded", pictures=(made,))
+        closing = Closing(generation_id=order.generation_id, run=2, outcome="succeeded", pictures=(made,))
         row = await lives.close(session, closing)
         bought = await purchases(session, order.generation_id)
 
@@ -199,8 +198,9 @@ async def test_a_further_run_is_closed_and_told_as_the_first_one_was(tables: Tab
     async with tables.database.transaction() as session:
         reopened = await lives.read(session, order.generation_id)
         await lives.open_(session, reopened)
-        await lives.close(session, Closing(generation_id=order.generation_id, outcome="failed"))
-        await lives.close(session, Closing(generation_id=order.generation_id, outcome="canceled"))  # stays as it ended
+        await lives.close(session, Closing(generation_id=order.generation_id, run=2, outcome="failed"))
+        stays = Closing(generation_id=order.generation_id, run=2, outcome="canceled")
+        await lives.close(session, stays)
         row = await lives.read(session, order.generation_id)
         told = [event.type for event in await events.after(session, order.generation_id, 0)]
 
@@ -227,7 +227,9 @@ def opening(tables: Tables) -> GenerationActivities:
 
 
 async def opened(tables: Tables, generation: Generation) -> Opened:
-    given = GenerationInput(generation_id=generation.id, tenant_id=generation.tenant_id, kind=Kind.avatar)
+    async with tables.database.transaction() as session:
+        run = (await lives.read(session, generation.id)).run
+    given = GenerationInput(generation_id=generation.id, tenant_id=generation.tenant_id, kind=Kind.avatar, run=run)
     plan: Opened = await ActivityEnvironment().run(opening(tables).open, given)
     return plan
 

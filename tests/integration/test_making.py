@@ -89,7 +89,9 @@ class Workshop:
         return made
 
     async def undo(self, order: PictureOrder) -> UndoReport:
-        undo = UndoOrder(generation_id=order.generation_id, tenant_id=order.tenant_id, step=order.step)
+        async with self.tables.database.transaction() as session:
+            run = (await lives.read(session, order.generation_id)).run
+        undo = UndoOrder(generation_id=order.generation_id, tenant_id=order.tenant_id, step=order.step, run=run)
         report: UndoReport = await ActivityEnvironment().run(self.undoing.undo_picture, undo)
         return report
 

@@ -1,8 +1,9 @@
 """What a review of the ledger, the further runs and the reconciler found: each test states what must hold."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
+from uuid_utils.compat import uuid7
 
 from activities import keeping, reconciling
 from activities.buying import Buyer
@@ -22,16 +24,18 @@ from activities.keeping import Keeper, KeepingRules
 from activities.reconciliation.check import PAGE, Check, Found, ReconcilingRules, Stray
 from activities.reconciliation.inquiry import Inquiry
 from activities.reconciliation.purchases_to_adopt import PurchasesToAdopt
+from activities.reconciliation.retention import RETENTION, Retention, RetentionRules
+from activities.reconciliation.stray_jobs import StrayJobs
+from activities.reconciliation.unfinished_assets import UNFINISHED, UnfinishedAssets
 from activities.reconciling import ReconcileActivities, ReconcilerMetrics
 from activities.waiting import Waiter, WaitingRules
-from contracts.names import workflow_id
 from contracts.pictures import Closing
 from contracts.reconciliation import CheckOrder, CheckReport, FindingAction
-from contracts.statuses import AssetState, SpendState, Status
-from db import assets, generations, ledger, lives, retention, sessions, strays
-from db.models import Spend, now
-from errors import ProviderUnavailable
-from providers.base import FinishedPicture, ImageProvider, JobReport, LostJob
+from contracts.statuses import AssetState, Kind, SpendState, Status, Step
+from db import assets, generations, input_assets, ledger, lives, retention, sessions, strays
+from db.models import Asset, Generation, Spend, now
+from errors import ProviderUnavailable, StorageUnavailable
+from providers.base import FinishedPicture, JobReport, ListedJob, LostJob
 from providers.catalog import Catalog
 from storage.memory import MemoryStorage
 from tests.integration.conftest import Tables
@@ -39,7 +43,6 @@ from tests.integration.test_buying import ABSENT, FAST, UNKNOWABLE, Scripted
 from tests.integration.test_further_runs import DONE, WithJobs, adopt, in_review
 from tests.integration.test_ledger import PROMPT, a_generation, an_order
 from tests.integration.test_making import PNG, Workshop, at_once
-
 
 NOT_A_PICTURE = FinishedPicture(body=b"GIF89a...", content_type="application/octet-stream")
 # The engine warns of payloads above this size, and refuses those above eight times as much.
@@ -50,29 +53,35 @@ LONG_ENOUGH_S = 0.5  # for a step that cannot go on, because the one under test 
 # Further runs
 
 
-async def test_an_earlier_run_that_closes_once_more_does_not_end_the_further_run(tables: Tables) -> None:
+@pytest.mark.parametrize("status", [Status.queued, Status.running])
+async def test_an_earlier_run_that_closes_once_more_does_not_touch_the_further_run(
+    tables: Tables, status: Status
+) -> None:
     """A local activity whose commit was made and whose worker died is executed again, here after the reopening."""
     shop = Workshop(tables, WithJobs(DONE))
     order = await in_review(shop)
     await adopt(tables, order)
     async with tables.database.transaction() as session:
-        await lives.open_(session, await lives.read(session, order.generation_id))
+        if status is Status.running:
+            await lives.open_(session, await lives.read(session, order.generation_id))
     async with tables.database.transaction() as session:
         await lives.close(session, Closing(generation_id=order.generation_id, outcome="needs_review"))
     async with tables.database.transaction() as session:
         generation = await lives.read(session, order.generation_id)
 
-    assert (generation.status, workflow_id(generation.id, generation.run)[-2:]) == (Status.running, "/2")
+    assert (generation.status, generation.run) == (status, 2)
 
 
 async def test_a_picture_costs_what_its_own_model_costs_although_the_plan_names_another_by_now(tables: Tables) -> None:
-    used, newer = [entry.model for entry in Catalog.load().models if entry.provider == "replicate"][:2]
+    catalog = Catalog.load()
+    models = [entry for entry in catalog.models if entry.provider == "replicate"]
+    dearest = max(models, key=lambda entry: catalog.price(entry, "low", None, 0, shape="square"))
     costs = []
-    for named_later in (used, newer):
+    for named_later in (models[0].model, dearest.model):
         shop = Workshop(tables, WithJobs(DONE))
         order = await in_review(shop)
-        assert order.candidate.model == used
-        await adopt(tables, order)
+        assert order.candidate.model == models[0].model
+        await adopt(tables, order, job_id=f"job-{len(costs)}")
         candidate = order.candidate.model_copy(update={"model": named_later})
         costs.append((await shop.make(order.model_copy(update={"candidate": candidate}))).cost_usd)
 
@@ -189,21 +198,107 @@ async def test_a_second_purchase_whose_answer_has_the_same_bytes_is_settled_as_p
     assert ends == [("output_corrupt", True)] * 2
 
 
+async def test_what_a_provider_said_a_purchase_costs_counts_when_its_generation_is_closed(tables: Tables) -> None:
+    said = Decimal("0.041")
+    order = an_order(await a_generation(tables))
+    async with tables.database.transaction() as session:
+        spend = await ledger.mark_sent(session, await ledger.claim(session, order, PROMPT), window_s=1)
+        await ledger.mark_submitted(session, spend, raw_asset_id=uuid7(), cost_usd=said)
+        closed = await lives.close(session, Closing(generation_id=order.generation_id, outcome="failed"))
+
+    assert closed.cost_usd == said
+
+
+# Between the last look and the act
+
+
+async def a_picture(tables: Tables, generation_id: UUID | None, state: AssetState) -> Asset:
+    picture = Asset(
+        tenant_id=tables.tenant_id,
+        generation_id=generation_id,
+        step=Step.avatar if generation_id else Step.input,
+        key=f"review/{uuid7()}.png",
+        content_type="image/png",
+        size_bytes=1,
+        sha256="0" * 64,
+        width=1,
+        height=1,
+    )
+    async with tables.database.transaction() as session:
+        await assets.announce(session, picture)
+        if state is AssetState.stored:
+            await assets.mark(session, picture.id, state)
+    return picture
+
+
+async def state_of(tables: Tables, picture: Asset) -> AssetState:
+    async with tables.database.transaction() as session:
+        return (await session.get_one(Asset, picture.id)).state
+
+
+class Overtaken(Keeper):
+    """Somebody acts in the moment before a picture is removed."""
+
+    def __init__(self, tables: Tables, first: Callable[[AsyncSession], Awaitable[Any]]) -> None:
+        super().__init__(tables.database, MemoryStorage(), {}, KeepingRules())
+        self._first = first
+
+    async def remove(self, *given: Any, **named: Any) -> bool:
+        async with self._database.transaction() as session:
+            await self._first(session)
+        return await super().remove(*given, **named)
+
+
+async def test_an_old_picture_that_a_client_asks_to_start_from_is_not_removed(tables: Tables) -> None:
+    owner = await a_generation(tables)
+    async with tables.database.transaction() as session:
+        await lives.close(session, Closing(generation_id=owner.id, outcome="failed"))
+    picture = await a_picture(tables, owner.id, AssetState.stored)
+    scene = Generation(
+        tenant_id=tables.tenant_id,
+        kind=Kind.scene,
+        request={"avatar_asset_id": str(picture.id)},
+        request_hash="",
+        quote_max_usd=Decimal(1),
+    )
+    keeper = Overtaken(tables, lambda session: generations.accept(session, scene))
+    check = Retention(tables.database, keeper, RetentionRules(pictures=timedelta(0)))
+    await check.mend(Stray.of_asset(RETENTION, picture, reason="expired"))
+
+    assert await state_of(tables, picture) is AssetState.stored
+
+
+async def test_a_clients_picture_whose_request_is_accepted_at_last_is_not_removed(tables: Tables) -> None:
+    generation, picture = await a_generation(tables), await a_picture(tables, None, AssetState.pending)
+    keeper = Overtaken(tables, lambda session: input_assets.attach(session, picture.id, generation.id))
+    check = UnfinishedAssets(tables.database, keeper, ReconcilingRules(grace=timedelta(0)))
+    await check.mend(Stray.of_asset(UNFINISHED, picture, state=picture.state))
+
+    assert await state_of(tables, picture) is AssetState.stored
+
+
 # Adopting
 
 
 class Answers(Scripted):
     """A provider that answers each look-up by the purchase's token."""
 
-    def __init__(self, by_token: dict[str, LostJob | ProviderUnavailable] | None = None) -> None:
+    def __init__(self) -> None:
         super().__init__([])
-        self.by_token = by_token or {}
+        self.by_token: dict[str, LostJob] = {}
+        self.listed: list[ListedJob] = []
+        self.canceled: list[str] = []
 
-    async def find_lost(self, token: str, sent_at: Any) -> LostJob:
-        answer = self.by_token[token]
-        if isinstance(answer, ProviderUnavailable):
-            raise answer
-        return answer
+    async def list_jobs(self, since: datetime) -> AsyncGenerator[ListedJob]:
+        for job in self.listed:
+            yield job
+
+    async def cancel(self, job_id: str) -> JobReport:
+        self.canceled.append(job_id)
+        return JobReport(job_id=job_id, state="canceled")
+
+    async def find_lost(self, token: str, sent_at: datetime) -> LostJob:
+        return self.by_token[token]
 
 
 class ReviewDesk:
@@ -217,8 +312,8 @@ class ReviewDesk:
         keeper = Keeper(tables.database, MemoryStorage(), providers, KeepingRules())
         buyer = Buyer(tables.database, providers, keeper, FAST)
         waiter = Waiter(tables.database, providers, WaitingRules(first_s=0.01))
-        inquiry = Inquiry(tables.database, providers, buyer, waiter, timedelta(minutes=55))
-        self.check = PurchasesToAdopt(tables.database, inquiry, ReconcilingRules())
+        self.inquiry = Inquiry(tables.database, providers, buyer, waiter, timedelta(minutes=55))
+        self.check = PurchasesToAdopt(tables.database, self.inquiry, ReconcilingRules())
 
     async def in_review(self, answer: LostJob, *, window_s: float = -1) -> Spend:
         order = an_order(await a_generation(self.tables))
@@ -257,7 +352,7 @@ async def test_a_job_that_an_operator_gave_to_another_purchase_is_not_adopted_a_
     desk = ReviewDesk(tables, "given-away")
     first, second = await desk.in_review(UNKNOWABLE), await desk.in_review(found("job-given-away"))
     async with tables.database.transaction() as session:
-        await ledger.adopt(session, first, job_id="job-given-away", deadline_at=now() + timedelta(minutes=5))
+        await ledger.adopt(session, first, job_id="job-given-away")
         await lives.reopen(session, first.generation_id, "operator_decided")
     await desk.round()
 
@@ -274,6 +369,23 @@ async def test_a_job_that_is_adopted_late_is_as_old_as_its_purchase(tables: Tabl
     await desk.round()
 
     assert (await desk.row(spend)).submitted_at == sent_at
+
+
+async def test_a_job_that_is_adopted_after_it_was_found_astray_is_not_stopped(tables: Tables) -> None:
+    desk = ReviewDesk(tables, "adopted-meanwhile")
+    ended, other = await desk.in_review(UNKNOWABLE), await desk.in_review(UNKNOWABLE)
+    async with tables.database.transaction() as session:
+        await ledger.settle(session, ended, cost_usd=Decimal("0.05"))
+    running = JobReport(job_id="job-that-runs", state="running")
+    desk.provider.listed = [ListedJob(ended.token, now(), running)]
+    check = StrayJobs(tables.database, desk.inquiry, ReconcilingRules())
+    (stray,) = (await check.find("")).strays
+    async with tables.database.transaction() as session:
+        await ledger.adopt(session, other, job_id=running.job_id)
+        await lives.reopen(session, other.generation_id, "operator_decided")
+    await check.mend(stray)
+
+    assert desk.provider.canceled == []
 
 
 # Rounds of the reconciler
@@ -335,17 +447,27 @@ async def test_a_report_of_many_findings_is_small_enough_for_the_engine(tables: 
     assert len(report.model_dump_json()) < LARGE_PAYLOAD_BYTES
 
 
+async def test_an_object_with_the_longest_key_that_a_store_takes_does_not_end_the_check(tables: Tables) -> None:
+    async def mend(_stray: Stray) -> FindingAction:
+        raise StorageUnavailable
+
+    check = Strays([Stray("object_without_row", object_key="k" * 1024)], mend)
+    report = await a_look(tables, check, CheckOrder(check=check.name))
+
+    assert [item.action for item in report.findings] == ["postponed"]
+
+
 # A table of many rows
 
 
 MANY = 20_000
 HISTORY = """
 with made as (
-    insert into generation (id, tenant_id, kind, status, stage, progress, request, tags, request_hash, acceptance, run,
+    insert into generation (id, tenant_id, kind, status, stage, progress, request, session_id, tags, request_hash, acceptance, run,
                             quote_max_usd, cost_usd, result, event_seq, created_at, dispatched_at, finished_at)
-    select gen_random_uuid(), :tenant_id, 'avatar', 'succeeded', '', 1, '{}', '{}', '', '{}', 1, 1, 0.01, '{}', 1,
+    select gen_random_uuid(), :tenant_id, 'avatar', 'succeeded', '', 1, '{}', 'review-' || n, '{}', '', '{}', 1, 1, 0.01, '{}', 1,
            now() - interval '1 day', now(), now() - interval '1 day'
-    from generate_series(1, :many) returning id
+    from generate_series(1, :many) as n returning id
 ), told as (
     insert into event (generation_id, seq, type, data, created_at)
     select id, 1, 'generation.succeeded', '{}', now() - interval '1 day' from made
@@ -363,46 +485,31 @@ select gen_random_uuid(), :tenant_id, id, 'avatar', 0, 'settled', 'replicate', '
 """
 ROWS_READ = """
 select coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0) from pg_stat_xact_user_tables
-where relname in ('generation', 'event', 'asset', 'spend', 'delivery')
+where relname in ('generation', 'asset', 'spend')
 """
 Look = Callable[[AsyncSession], Awaitable[Any]]
 AGO = timedelta(minutes=15)
 LOOKS: dict[str, Look] = {
-    "queued_quietly": lambda session: strays.queued_quietly(session, since=now() - AGO, after=None, limit=PAGE),
-    "running": lambda session: strays.running(session, after=None, limit=PAGE),
-    "asked_to_stop": lambda session: strays.asked_to_stop(session, before=now() - AGO, after=None, limit=PAGE),
     "open_spends_of_closed": lambda session: strays.open_spends_of_closed(
         session, before=now() - AGO, after=None, limit=PAGE
     ),
-    "unverified_spends": lambda session: strays.unverified_spends(session, after=None, limit=PAGE),
-    "unknown_in_review": lambda session: strays.unknown_in_review(
-        session, providers=["replicate"], sent_after=now() - AGO, after=None, limit=PAGE
-    ),
-    "overdue_deliveries": lambda session: strays.overdue_deliveries(session, before=now(), after=None, limit=PAGE),
     "unfinished_assets": lambda session: strays.unfinished_assets(session, before=now() - AGO, after=None, limit=PAGE),
     "retention.deleted": lambda session: retention.deleted(session, deleted_before=now(), limit=PAGE),
     "sessions.undeleted": lambda session: sessions.undeleted(session, before=now(), limit=PAGE),
-    "undispatched": lambda session: generations.undispatched(session, older_than=AGO, limit=PAGE),
 }
-
-
-class _Done(Exception):
-    """Leaves a transaction without a trace."""
 
 
 @pytest.mark.parametrize("name", LOOKS)
 async def test_a_look_for_what_is_astray_does_not_read_all_that_ever_was(tables: Tables, name: str) -> None:
     read: list[int] = []
-    with pytest.raises(_Done):
-        async with tables.database.transaction() as session:
-            connection = await session.connection()
-            await connection.execute(text(HISTORY), {"tenant_id": tables.tenant_id, "many": MANY})
-            for table in ("generation", "event", "asset", "spend"):
-                await connection.execute(text(f"analyze {table}"))
-            for look in (None, LOOKS[name]):
-                if look is not None:
-                    await look(session)
-                read.append(int((await connection.execute(text(ROWS_READ))).scalar_one()))
-            raise _Done
+    async with tables.database.transaction() as session:
+        connection = await session.connection()
+        await connection.execute(text(HISTORY), {"tenant_id": tables.tenant_id, "many": MANY})
+        for table in ("generation", "event", "asset", "spend"):
+            await connection.execute(text(f"analyze {table}"))
+        read.append(int((await connection.execute(text(ROWS_READ))).scalar_one()))
+        await LOOKS[name](session)
+        read.append(int((await connection.execute(text(ROWS_READ))).scalar_one()))
+        await session.rollback()  # the tables are other tests' too
 
     assert read[1] - read[0] < MANY / 10

@@ -7,7 +7,11 @@ import pytest
 from deploy.local import LocalStack, StackOptions
 from tests.crash.points import ArmedPoints
 
-SETTINGS = {"DIORAMA_REVIEW_ABOVE_USD": "0", "DIORAMA_RECONCILE_EVERY_S": "3600"}
+SETTINGS = {
+    "DIORAMA_REVIEW_ABOVE_USD": "0",
+    "DIORAMA_RECONCILE_EVERY_S": "3600",
+    "DIORAMA_PICTURE_HEARTBEAT_S": "5",
+}
 
 
 @pytest.fixture(scope="package")
