@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from uuid import UUID
 
 import structlog
@@ -29,7 +29,7 @@ from errors import (
 )
 from imaging.fit import FittedPicture, fit
 from providers.base import FinishedPicture, ImageProvider, JobReport, RemoteFile
-from storage.base import NewObject, ObjectStorage, object_key
+from storage.base import NewObject, ObjectStorage, StoredObject, object_key
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +39,8 @@ LARGEST_PICTURE_BYTES = 40_000_000
 OUTPUTS_KEPT = timedelta(minutes=55)
 
 
+# The word under which an answer's object remembers what it costs (USD): its row cannot, before it is known to be there.
+COST = "cost-usd"
 Condition = Callable[[AsyncSession], Awaitable[bool]]
 
 
@@ -106,7 +108,7 @@ class Keeper:
         row = _asset(spend, picture, AssetRole.raw)
 
         async def write() -> Spend:
-            stored = await self._store(row, answer.body)
+            stored = await self._store(row, answer.body, cost_usd=answer.cost_usd)
             return await self._answer_stored(spend, stored, answer.cost_usd)
 
         hope = max(self._last_hope(spend), now() + timedelta(seconds=self._rules.at_least_s))
@@ -115,21 +117,23 @@ class Keeper:
     async def found_raw(self, spend: Spend) -> Spend | None:
         """sent -> submitted with an answer that an earlier attempt put into the store and could not write down any more.
 
-        None: there is no such answer. What the provider said it costs went with that attempt. Raises StorageUnavailable.
+        None: there is no such answer. What the provider said it costs lies with the object. Raises StorageUnavailable.
         """
         async with self._database.transaction() as session:
             rows = await assets.raw_of_spend(session, spend.id)
         for row in rows:
-            if await self._is_whole(row):
-                return await self._answer_stored(spend, row, None)
+            found = await self._object_of(row)
+            if found is not None:
+                return await self._answer_stored(spend, row, _cost_in(found))
         return None
 
-    async def _is_whole(self, row: Asset) -> bool:
+    async def _object_of(self, row: Asset) -> StoredObject | None:
+        """The row's object, when it is there and whole."""
         try:
             found = await self._storage.stat(row.key)
         except ObjectMissing:
-            return False
-        return (found.size_bytes, found.sha256) == (row.size_bytes, row.sha256)
+            return None
+        return found if (found.size_bytes, found.sha256) == (row.size_bytes, row.sha256) else None
 
     async def _answer_stored(self, spend: Spend, row: Asset, cost_usd: Decimal | None) -> Spend:
         async with self._database.transaction("raw.stored") as session:
@@ -227,12 +231,15 @@ class Keeper:
                 raise ProviderUnavailable from None  # to be tried again, and by no means to be bought again
             raise
 
-    async def _store(self, row: Asset, body: bytes) -> Asset:
+    async def _store(self, row: Asset, body: bytes, *, cost_usd: Decimal | None = None) -> Asset:
         async with self._database.statement("asset.pending") as session:
             asset = await assets.announce(session, row)
         words = {"generation": str(row.generation_id), "step": str(row.step), "model": row.model or ""}
         words["prompt-hash"] = (row.prompt_hash or "")[:16]
-        new = NewObject(key=asset.key, content_type=row.content_type, metadata=words, tags=words, sha256=row.sha256)
+        cost = {} if cost_usd is None else {COST: str(cost_usd)}
+        new = NewObject(
+            key=asset.key, content_type=row.content_type, metadata=words | cost, tags=words, sha256=row.sha256
+        )
         await self._storage.put(new, _one_chunk(body), len(body))
         return asset
 
@@ -246,6 +253,14 @@ class Keeper:
             await ledger.settle(session, spend, cost_usd=made.cost_usd, asset_id=made.asset.asset_id)
             if not await assets.mark(session, made.asset.asset_id, AssetState.stored):
                 raise LeaseLost
+
+
+def _cost_in(found: StoredObject) -> Decimal | None:
+    """What the provider said the answer costs (USD), if it did, and if the object was not written by something else."""
+    try:
+        return Decimal(found.metadata[COST])
+    except (KeyError, InvalidOperation):
+        return None
 
 
 async def record_submitted(

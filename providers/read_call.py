@@ -29,6 +29,8 @@ async def ask(client: httpx.AsyncClient, request: httpx.Request, *, timeout_s: f
                 await response.aclose()
     except (TimeoutError, httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, AnswerTooLarge, OSError) as error:
         raise no_answer(error) from None
+    except AttributeError as error:  # uvloop: a connection that is reset while it is made has no getpeername any more
+        raise no_answer(error) from None
 
 
 def no_answer(error: Exception) -> ProviderError:

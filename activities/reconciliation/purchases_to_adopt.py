@@ -1,6 +1,8 @@
 """Purchases that wait for people's decision, and of which a webhook or the provider's list knows the answer after all."""
 
 import random
+from collections.abc import Sequence
+from uuid import UUID
 
 import structlog
 
@@ -48,23 +50,7 @@ class PurchasesToAdopt:
                 after=id_after(after),
                 limit=ASKED,
             )
-        found: list[Stray] = []
-        away: dict[str, ProviderError] = {}
-        told = False
-        for row in rows:
-            if row.provider in away:
-                continue
-            try:
-                stray = await self._stray(row)
-            except ProviderError as error:
-                log.warning("reconciler.not_told", spend=str(row.id), provider=row.provider, code=error.code)
-                away |= {row.provider: error} if isinstance(error, TRANSIENT) else {}
-                continue
-            told = True
-            found += [stray] if stray else []
-        if away and not told:
-            raise next(iter(away.values()))
-        return Found(found, next_after(rows, ASKED))
+        return Found(await self._told_of(rows), next_after(rows, ASKED))
 
     async def mend(self, stray: Stray) -> FindingAction | None:
         """Move the purchase and reopen its generation, in one transaction."""
@@ -81,6 +67,25 @@ class PurchasesToAdopt:
             why = "never_made" if job_id is None else "found_at_provider"
             await lives.reopen(session, generation.id, why)
         return "released" if job_id is None else "adopted"
+
+    async def _told_of(self, rows: Sequence[Spend]) -> list[Stray]:
+        found: list[Stray] = []
+        failed: dict[UUID, ProviderError] = {}
+        away: set[str] = set()
+        for row in rows:
+            if row.provider in away:
+                continue
+            try:
+                stray = await self._stray(row)
+            except ProviderError as error:
+                log.warning("reconciler.not_told", spend=str(row.id), provider=row.provider, code=error.code)
+                failed[row.id] = error
+                away |= {row.provider} if isinstance(error, TRANSIENT) else set()
+            else:
+                found += [stray] if stray else []
+        if failed and all(row.id in failed or row.provider in away for row in rows):
+            raise failed.popitem()[1]
+        return found
 
     async def _stray(self, spend: Spend) -> Stray | None:
         word: Word = await self._inquiry.ask(spend)

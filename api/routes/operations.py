@@ -70,7 +70,7 @@ class ReconciliationAnswer(Frozen):
 
     dry_run: bool
     counts: dict[str, int] = Field(description="Findings by kind.", examples=[{"workflow_gone": 1}])
-    items: tuple[FindingItem, ...] = Field(description="At most 500 of them.")
+    items: tuple[FindingItem, ...] = Field(description="At most 500 of them, and 100 of a look.")
     skipped: dict[str, str] = Field(description="Checks that could not be done, with the code of what was away.")
 
 

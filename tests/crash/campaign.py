@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.crash.adoptions import count_adopted
 from tests.crash.at_random import kill_at_random
 from tests.crash.audit import audit
 from tests.crash.audit_money import bill_of
@@ -54,6 +55,7 @@ class Outcome:
     evidence: Evidence
     breaches: Sequence[Breach]
     stories: Sequence[str]
+    adopted: int
     seconds: float
 
 
@@ -104,5 +106,6 @@ async def _judge(lab: Lab, plan: Plan, done: Torment, seconds: float) -> Outcome
         evidence=evidence,
         breaches=breaches,
         stories=[timeline(evidence, bill, lab.journal, one) for one in [*touched][:MOST_TIMELINES]],
+        adopted=count_adopted(lab.programs.root / "logs"),
         seconds=seconds,
     )

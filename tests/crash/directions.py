@@ -61,15 +61,6 @@ async def paused_before_sending(lab: Lab) -> None:
     await pause_at(lab, Boundary("worker", "replicate.submit", "before"), BEYOND_THE_LEASE_S)
 
 
-async def killed_and_canceled(lab: Lab) -> None:
-    """The worker dies, and the client stops the generation before anybody has noticed."""
-    await _killed(lab, "worker", "replicate.submit", "after", "canceled_by_somebody")
-    for asked in lab.memory.asked:
-        if asked.scenario == "canceled_by_somebody":
-            asked.canceled = True
-            await lab.api.send("POST", f"/v1/generations/{asked.generation_id}/cancel")
-
-
 async def parked_killed_and_reopened(lab: Lab) -> None:
     """The worker dies right after a generation was parked; an operator decides before its first run is gone on with."""
     await _killed(lab, "worker", "generation.close", "after", "reviewed_and_slow")

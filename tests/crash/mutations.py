@@ -14,7 +14,6 @@ from tests.crash.directions import (
     bought_and_killed,
     canceled_while_waiting,
     deleting_and_killed,
-    killed_and_canceled,
     never_in_time,
     parked_killed_and_reopened,
     paused_before_sending,
@@ -119,11 +118,11 @@ MUTATIONS: Final = (
         paused_before_sending,
     ),
     Mutation(
-        "an event is told outside the transaction that makes it true",
+        "an event is told in a transaction before the one that makes it true",
         "activities/keeping.py",
-        '            await events.append(session, spend.generation_id, "picture.stored"',
+        "            await ledger.settle(session, spend, cost_usd=made.cost_usd",
         "        async with self._database.transaction() as session:\n"
-        '            await events.append(session, spend.generation_id, "picture.stored"',
+        "            await ledger.settle(session, spend, cost_usd=made.cost_usd",
         stored_and_killed,
     ),
     Mutation(
@@ -147,9 +146,7 @@ MUTATIONS: Final = (
             3,
             """
             stored = await self._store(row, answer.body)
-            async with self._database.transaction("raw.stored") as session:
-                await assets.mark(session, stored.id, AssetState.stored)
-                return await record_submitted(session, spend, raw_asset_id=stored.id, cost_usd=answer.cost_usd)
+            return await self._answer_stored(spend, stored, answer.cost_usd)
             """,
         ),
         _code(
@@ -157,9 +154,7 @@ MUTATIONS: Final = (
             """
             async with self._database.statement() as session:
                 stored = await assets.announce(session, row)
-            async with self._database.transaction("raw.stored") as session:
-                await assets.mark(session, stored.id, AssetState.stored)
-                moved = await record_submitted(session, spend, raw_asset_id=stored.id, cost_usd=answer.cost_usd)
+            moved = await self._answer_stored(spend, stored, answer.cost_usd)
             await self._store(row, answer.body)
             return moved
             """,
@@ -179,12 +174,5 @@ MUTATIONS: Final = (
         "if row.status.is_final or row.run != closing.run:",
         "if row.status.is_final:",
         parked_killed_and_reopened,
-    ),
-    Mutation(
-        "a client's wish that meets a dead worker is told as a failure",
-        "workflows/failure.py",
-        "error.retry_state is RetryState.CANCEL_REQUESTED",
-        "error.retry_state is RetryState.TIMEOUT",
-        killed_and_canceled,
     ),
 )

@@ -25,7 +25,7 @@ def figures(outcome: Outcome) -> dict[str, Any]:
         "parked": sum(row.status is Status.needs_review for row in evidence.generations.values()),
         "seed": outcome.plan.seed,
         "charges": len(evidence.charges),
-        "adopted": 0,
+        "adopted": outcome.adopted,
         "possible_duplicates": sum(spend.possible_duplicate for spend in spends),
         "findings": dict(Counter(f"{finding.kind}: {finding.action}" for finding in evidence.findings)),
         "statuses": dict(Counter(row.status.value for row in evidence.generations.values())),

@@ -223,7 +223,6 @@ def _that_are_stopped(image_url: str) -> list[Scenario]:
     return [
         Scenario("canceled", 4, chain(scene=lasting(2)), changing_mind, MAY_BE_CANCELED),
         Scenario("canceled_in_the_middle", 2, chain(avatar=lasting(8)), stopping_in_the_middle, MAY_BE_CANCELED),
-        Scenario("canceled_by_somebody", 0, avatar(lasting(8)), plainly, MAY_BE_CANCELED),
         Scenario("canceled_synchronous", 1, chain(provider="openai"), changing_mind, MAY_BE_CANCELED, parks=True),
         Scenario("canceled_own_picture", 1, scene_from(image_url, lasting(2)), changing_mind, MAY_BE_CANCELED),
         Scenario("session_deleted", 2, avatar(), deleting_the_session, MAY_BE_CANCELED),

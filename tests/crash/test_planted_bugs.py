@@ -1,5 +1,6 @@
 """The lab finds bugs: each of these breaks a promise, and a short run straight at it must show a breach."""
 
+import ast
 from collections.abc import AsyncIterator
 
 import pytest
@@ -21,6 +22,7 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gro
 def test_a_bug_still_has_its_place_in_the_source(mutation: Mutation) -> None:
     source = (ROOT / mutation.file).read_text("utf-8")
 
+    ast.parse(mutation.applied(source))
     assert mutation.applied(source) != source
 
 

@@ -73,6 +73,15 @@ async def test_a_report_holds_no_more_than_it_may(operations: OperationsStage) -
     assert MOST_LOOKS > 1
 
 
+async def test_findings_that_a_look_only_counted_are_counted(operations: OperationsStage) -> None:
+    shown = found("odd", "even", after="x").model_copy(update={"counts": {"odd": 700, "even": 1}})
+    of_an_earlier_release = found("odd")
+    operations.answers["a"] = [shown, of_an_earlier_release]
+    report = await operations.round(ReconcileOrder(checks=("a",), whole=True))
+
+    assert report.counts == {"odd": 701, "even": 1}
+
+
 async def test_an_ended_run_is_taken_back_newest_first_and_closed_as_failed(operations: OperationsStage) -> None:
     await operations.take_back()
 

@@ -259,7 +259,9 @@ async def test_a_purchase_that_is_not_there_is_not_found(operator: Tenant) -> No
     assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", ""), ("POST", f"/{uuid4()}"), ("GET", "/../actions")])
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", ""), ("POST", "/01a1fd46-3202-769c-97fa-f8f3d98b3491"), ("GET", "/../actions")]
+)
 async def test_a_tenants_key_does_not_open_what_is_for_operators(tenant: Tenant, method: str, path: str) -> None:
     answer = await tenant.client.request(method, f"{REVIEWS}{path}", json=LOST if method == "POST" else None)
 

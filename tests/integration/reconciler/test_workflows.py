@@ -8,8 +8,9 @@ from temporalio.client import WorkflowExecutionStatus
 
 from contracts.names import delivery_workflow_id, take_back_id, workflow_id
 from contracts.statuses import Status
-from db import events, generations
+from db import events, generations, ledger
 from db.models import Delivery, WebhookEndpoint
+from errors import GenerationCanceled
 from tests.integration.reconciler.yard import PATIENT, Yard
 
 
@@ -176,3 +177,21 @@ async def test_a_webhook_that_waits_for_its_next_attempt_is_not_touched(yard: Ya
     await yard.set("delivery", delivery.id, dispatched_at="now()", next_attempt_at="now() + interval '5 minutes'")
 
     assert await yard.findings("deliveries") == []
+
+
+@pytest.mark.parametrize("trace", ["purchase", "picture"])
+async def test_a_lost_run_that_was_taking_back_what_it_had_made_is_taken_back_to_the_end(
+    yard: Yard, trace: str
+) -> None:
+    """Told again, its story would come to an end that nobody asked for: what it needs is gone."""
+    generation = await yard.running()
+    if trace == "picture":
+        await yard.tools.keeper.remove((await yard.picture(generation)).id)
+    else:
+        spend = await yard.held(generation)
+        async with yard.tables.database.transaction() as session:
+            await ledger.release(session, spend, error_code=GenerationCanceled.code)
+
+    assert await yard.findings("workflows") == [("workflow_gone", "take_back_started")]
+    assert (await yard.generation(generation.id)).run == 1
+    assert await yard.findings("workflows") == [], "it is being taken back"
