@@ -145,7 +145,7 @@ MUTATIONS: Final = (
         _code(
             3,
             """
-            stored = await self._store(row, answer.body)
+            stored = await self._store(row, answer.body, cost_usd=answer.cost_usd)
             return await self._answer_stored(spend, stored, answer.cost_usd)
             """,
         ),
@@ -155,7 +155,7 @@ MUTATIONS: Final = (
             async with self._database.statement() as session:
                 stored = await assets.announce(session, row)
             moved = await self._answer_stored(spend, stored, answer.cost_usd)
-            await self._store(row, answer.body)
+            await self._store(row, answer.body, cost_usd=answer.cost_usd)
             return moved
             """,
         ),
