@@ -9,6 +9,7 @@ digest = $(shell cksum < $(1) | tr ' ' -)
 RUN_STAMP := $(VENV)/installed-$(call digest,requirements.lock)
 DEV_STAMP := $(VENV)/installed-dev-$(call digest,requirements-dev.lock)
 # Two files of tests at the same time, each with servers of its own, the longest (acceptance, crash) first.
+CRASH_LAB := tests/crash/test_crash_lab.py # alone: it uses all of the machine
 AT_ONCE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 LOCKING := $(BIN)/uv pip compile pyproject.toml --quiet --group build --extra stack --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header
@@ -36,7 +37,12 @@ check: $(DEV_STAMP) ## format, lint and types, as CI checks them
 test: $(DEV_STAMP) ## all tests, with coverage; TESTS="-k ledger" runs some, without
 	@$(BIN)/python tests/clients/install.py replicate-2 >/dev/null
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m pytest --durations=15 $(if $(TESTS),$(TESTS),$(AT_ONCE) --cov --cov-report=term --cov-fail-under=85 tests)
+ifdef TESTS
+	$(BIN)/python -m pytest --durations=15 $(TESTS)
+else
+	$(BIN)/python -m pytest --durations=25 $(AT_ONCE) --cov --cov-report=term --cov-fail-under=85 tests --ignore=$(CRASH_LAB)
+	$(BIN)/python -m pytest $(CRASH_LAB)
+endif
 
 ci: check test ## what CI runs
 

@@ -70,7 +70,10 @@ async def test_a_release_is_replaced_and_a_run_that_it_left_behind_is_moved_with
         assert (await worker_versions(stack, "drained", "r1"))[0] == 1
 
         assert await asked_to_stop(old_worker) == 0
-        _, could = await worker_versions(stack, "move", "r1", "r2", "--dry-run")
+        # The engine's list of runs by version comes a moment after what it lists.
+        _, could = await diorama.until(
+            lambda: worker_versions(stack, "move", "r1", "r2", "--dry-run"), lambda told: told[1] != []
+        )
         assert [(line["workflow"], line["moved"], line["why"]) for line in could] == [
             (workflow_id(UUID(old["id"])), False, None)
         ]

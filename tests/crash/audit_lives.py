@@ -88,8 +88,8 @@ def _as_foreseen(
         return
     if generation.status is Status.needs_review and outages and _has_unknown(evidence, generation.id):
         return
-    # What a provider that is away can lead to: it says so itself.
-    if generation.status is Status.failed and outages and code.startswith("provider_"):
+    # What a provider, or all workers, being away for long can lead to: it says so itself.
+    if generation.status is Status.failed and outages and code.startswith(("provider_", "deadline_")):
         return
     title = error_class(code).title if code else ""
     yield Breach(f"{scenario.name} ended as {generation.status} {code} {title}", generation.id)

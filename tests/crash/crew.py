@@ -32,9 +32,11 @@ class Crew:
         self._servers = servers
         log_folder.mkdir(parents=True, exist_ok=True)
         variables = servers.environment()
+        # Without what would measure their coverage: programs that are killed every few seconds had better start quickly.
+        callers = {name: value for name, value in os.environ.items() if not name.startswith(("COV_", "COVERAGE_"))}
         environment = {
-            **os.environ,
-            **without_proxy(os.environ),
+            **callers,
+            **without_proxy(callers),
             **variables,
             "PYTHONPATH": str(tree),
             "PYTHONUNBUFFERED": "1",

@@ -12,7 +12,7 @@ import httpx
 AGAIN = frozenset({429, 503})
 # AttributeError: under uvloop, anyio asks a connection for its peer that was reset in the moment in which it was made.
 NO_ANSWER = (httpx.TransportError, AttributeError)
-PATIENCE_S = 180.0
+PATIENCE_S = 900.0  # longer than a pass over all boundaries, in which the API is killed every few seconds
 TIMEOUT_S = 12.0
 PAUSE_S = 0.4
 
