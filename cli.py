@@ -1,5 +1,7 @@
 """The `diorama` command. Subcommands live in commands/, one a file, and are imported when they are called: help is fast."""
 
+import os
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -26,6 +28,8 @@ COMMANDS = {
     "api": ("commands.api", "Run the HTTP API with the settings in the environment."),
     "worker": ("commands.worker", "Run the worker with the settings in the environment."),
 }
+
+ENGINE_CLIENT = "temporalio.bridge.runtime"
 
 HELP = """Durable image generation: an avatar, then a scene with that avatar in it."""
 EXIT_CODES = (
@@ -65,7 +69,15 @@ def diorama() -> None:
 
 def main() -> None:
     """Entry of the `diorama` script."""
-    app()
+    try:
+        app()
+    except SystemExit as end:
+        # Threads of the engine's client may outlive the interpreter and abort the process at its very end, all work done.
+        if ENGINE_CLIENT in sys.modules and isinstance(end.code, int):
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(end.code)
+        raise
 
 
 if __name__ == "__main__":

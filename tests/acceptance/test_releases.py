@@ -51,6 +51,7 @@ async def release_of(stack: LocalStack, generation_id: str) -> str:
     return described.raw_description.workflow_execution_info.versioning_info.deployment_version.build_id
 
 
+@pytest.mark.timeout(500)
 async def test_a_release_is_replaced_and_a_run_that_it_left_behind_is_moved_without_a_second_purchase(
     diorama: Diorama,
 ) -> None:
@@ -58,7 +59,7 @@ async def test_a_release_is_replaced_and_a_run_that_it_left_behind_is_moved_with
     first = {"DIORAMA_WORKER_BUILD_ID": "r1", "DIORAMA_WORKER_PROMOTES_ITSELF": "true"}
     second = {"DIORAMA_WORKER_BUILD_ID": "r2", "DIORAMA_WORKER_HEALTH_PORT": str(find_free_port())}
     async with by_hand(stack, "worker", **first) as old_worker, by_hand(stack, "worker", **second):
-        await diorama.until(lambda: listed(stack), lambda rows: ("r1", "current", 0) in rows, within_s=60)
+        await diorama.until(lambda: listed(stack), lambda rows: ("r1", "current", 0) in rows, within_s=120)
         old = await diorama.post(chain(avatar="[[sandbox duration=20]]"))
         await diorama.stage_is(old["id"], "avatar: waiting")
         promoted, _ = await worker_versions(stack, "promote", "r2")
@@ -72,7 +73,7 @@ async def test_a_release_is_replaced_and_a_run_that_it_left_behind_is_moved_with
         assert await asked_to_stop(old_worker) == 0
         # The engine's list of runs by version comes a moment after what it lists.
         _, could = await diorama.until(
-            lambda: worker_versions(stack, "move", "r1", "r2", "--dry-run"), lambda told: told[1] != []
+            lambda: worker_versions(stack, "move", "r1", "r2", "--dry-run"), lambda told: told[1] != [], within_s=120
         )
         assert [(line["workflow"], line["moved"], line["why"]) for line in could] == [
             (workflow_id(UUID(old["id"])), False, None)
