@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import asyncpg
 from sqlalchemy import event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
@@ -19,6 +20,8 @@ from fault_points import Reach, pass_by
 # operator, a fault of the server's own system; and the end of a session that was silent inside a transaction.
 # Two transactions that met badly (a deadlock, a failed serialization) count, too: the same again will go through.
 AWAY = ("08", "53", "57P", "58", "25P03", "40001", "40P01")
+# SQLAlchemy's own set-up of a new connection lets the driver's errors through as they are.
+LOST_WHILE_SET_UP = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
 # A paused process must not keep its row locks for ever: nothing of ours thinks inside a transaction for so long.
 SILENT_IN_TRANSACTION_MS = 20_000
 
@@ -44,7 +47,7 @@ IMPATIENT = DatabasePatience(connect_s=3.0, pool_s=3.0, command_s=4.0)
 def _told_in_our_words() -> Iterator[None]:
     try:
         yield
-    except (OperationalError, InterfaceError, PoolTimeout, OSError) as error:
+    except (OperationalError, InterfaceError, PoolTimeout, OSError, *LOST_WHILE_SET_UP) as error:
         raise DatabaseUnavailable from error
     except DBAPIError as error:
         if error.connection_invalidated or str(getattr(error.orig, "sqlstate", "")).startswith(AWAY):

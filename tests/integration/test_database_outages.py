@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
@@ -140,3 +141,19 @@ async def test_a_listener_that_hears_nothing_finds_out_that_its_server_is_silent
             await woken.wait()
 
     assert logged[0]["event"] == "listener.lost"
+
+
+async def test_a_connection_that_is_lost_while_it_is_set_up_counts_as_an_absent_database(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The crash lab met it: PostgreSQL was killed between the handshake and the first setting of the session."""
+
+    async def lost(*_given: object, **_named: object) -> None:
+        raise asyncpg.InterfaceError("connection is closed")
+
+    monkeypatch.setattr(asyncpg.Connection, "set_type_codec", lost)
+    database = Database(postgres_url, pool_size=1)
+    with pytest.raises(DatabaseUnavailable):
+        async with database.transaction() as session:
+            await session.connection()
+    await database.close()
