@@ -24,9 +24,10 @@ from activities.keeping import Keeper, record_submitted
 from activities.patience import until_written
 from contracts.statuses import Billed, SpendState
 from db import ledger, spend_lookup
+from db.columns import now
 from db.engine import Database
 from db.ledger import JobTaken
-from db.models import Spend, now
+from db.models import Spend
 from errors import (
     DeadlineExceeded,
     DioramaError,

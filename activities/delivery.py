@@ -11,9 +11,10 @@ from contracts.names import ACTIVITY_DELIVER
 from contracts.webhook_secrets import WebhookSecrets
 from contracts.webhooks import AttemptOrder, AttemptReport, DeliveryTrouble
 from db import delivering
+from db.columns import now
 from db.delivering import Parcel, Tried
 from db.engine import Database
-from db.models import Delivery, WebhookEndpoint, now
+from db.webhook_models import Delivery, WebhookEndpoint
 
 log = structlog.get_logger(__name__)
 

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from uuid import UUID
 
 import structlog
@@ -13,11 +13,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from activities.patience import until_written
 from activities.store_gate import StoreGate
+from activities.stored_form import cost_in, new_asset, new_object
 from contracts.pictures import PictureMade, PictureOrder
 from contracts.statuses import AssetRole, AssetState
 from db import assets, events, ledger, lives
+from db.columns import now
 from db.engine import Database
-from db.models import Asset, Spend, now
+from db.models import Asset, Spend
 from errors import (
     LeaseLost,
     ObjectMissing,
@@ -29,7 +31,7 @@ from errors import (
 )
 from imaging.fit import FittedPicture, fit
 from providers.base import FinishedPicture, ImageProvider, JobReport, RemoteFile
-from storage.base import NewObject, ObjectStorage, StoredObject, object_key
+from storage.base import ObjectStorage, StoredObject
 
 log = structlog.get_logger(__name__)
 
@@ -38,9 +40,6 @@ LARGEST_PICTURE_BYTES = 40_000_000
 # Replicate deletes outputs after an hour. Before that, "not there" means not there yet, or not there for us.
 OUTPUTS_KEPT = timedelta(minutes=55)
 
-
-# The word under which an answer's object remembers what it costs (USD): its row cannot, before it is known to be there.
-COST = "cost-usd"
 Condition = Callable[[AsyncSession], Awaitable[bool]]
 
 
@@ -105,7 +104,7 @@ class Keeper:
         """
         sha256 = hashlib.sha256(answer.body).hexdigest()
         picture = FittedPicture(body=answer.body, content_type=answer.content_type, width=0, height=0, sha256=sha256)
-        row = _asset(spend, picture, AssetRole.raw)
+        row = new_asset(spend, picture, AssetRole.raw)
 
         async def write() -> Spend:
             stored = await self._store(row, answer.body, cost_usd=answer.cost_usd)
@@ -124,7 +123,7 @@ class Keeper:
         for row in rows:
             found = await self._object_of(row)
             if found is not None:
-                return await self._answer_stored(spend, row, _cost_in(found))
+                return await self._answer_stored(spend, row, cost_in(found))
         return None
 
     async def _object_of(self, row: Asset) -> StoredObject | None:
@@ -197,7 +196,7 @@ class Keeper:
             try:
                 async with self._room:
                     picture = await asyncio.to_thread(fit, await self._bytes(spend, report), size)
-                    return await self._store(_asset(spend, picture, AssetRole.picture), picture.body)
+                    return await self._store(new_asset(spend, picture, AssetRole.picture), picture.body)
             except OutputCorrupt:  # the file may have been cut on its way
                 if download == downloads:
                     raise
@@ -234,13 +233,7 @@ class Keeper:
     async def _store(self, row: Asset, body: bytes, *, cost_usd: Decimal | None = None) -> Asset:
         async with self._database.statement("asset.pending") as session:
             asset = await assets.announce(session, row)
-        words = {"generation": str(row.generation_id), "step": str(row.step), "model": row.model or ""}
-        words["prompt-hash"] = (row.prompt_hash or "")[:16]
-        cost = {} if cost_usd is None else {COST: str(cost_usd)}
-        new = NewObject(
-            key=asset.key, content_type=row.content_type, metadata=words | cost, tags=words, sha256=row.sha256
-        )
-        await self._storage.put(new, _one_chunk(body), len(body))
+        await self._storage.put(new_object(asset, cost_usd), _one_chunk(body), len(body))
         return asset
 
     async def _settle(self, spend: Spend, made: PictureMade, progress: float) -> None:
@@ -253,14 +246,6 @@ class Keeper:
             await ledger.settle(session, spend, cost_usd=made.cost_usd, asset_id=made.asset.asset_id)
             if not await assets.mark(session, made.asset.asset_id, AssetState.stored):
                 raise LeaseLost
-
-
-def _cost_in(found: StoredObject) -> Decimal | None:
-    """What the provider said the answer costs (USD), if it did, and if the object was not written by something else."""
-    try:
-        return Decimal(found.metadata[COST])
-    except (KeyError, InvalidOperation):
-        return None
 
 
 async def record_submitted(
@@ -276,30 +261,6 @@ async def record_submitted(
     stage = f"{spend.step}: waiting for {spend.provider}"
     await events.append(session, spend.generation_id, "picture.submitted", data, stage=stage)
     return await ledger.mark_submitted(session, spend, job_id=job_id, raw_asset_id=raw_asset_id, cost_usd=cost_usd)
-
-
-def _asset(spend: Spend, picture: FittedPicture, role: AssetRole) -> Asset:
-    # An answer has a key of its own for each purchase: another one may give the same bytes after this one's were deleted.
-    step = spend.step if role is AssetRole.picture else f"{spend.step}-raw-{spend.purchase}"
-    key = object_key(spend.tenant_id, spend.generation_id, step, picture.sha256, picture.content_type)
-    return Asset(
-        tenant_id=spend.tenant_id,
-        generation_id=spend.generation_id,
-        spend_id=spend.id,
-        step=spend.step,
-        role=role,
-        key=key,
-        content_type=picture.content_type,
-        size_bytes=len(picture.body),
-        sha256=picture.sha256,
-        width=picture.width,
-        height=picture.height,
-        provider=spend.provider,
-        model=spend.model,
-        prompt_name=spend.prompt_name,
-        prompt_version=spend.prompt_version,
-        prompt_hash=spend.prompt_hash,
-    )
 
 
 async def _one_chunk(body: bytes) -> AsyncIterator[bytes]:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import structlog
 
-from db.models import now
+from db.columns import now
 from errors import DatabaseUnavailable, StorageError
 
 Result = TypeVar("Result")

@@ -17,8 +17,9 @@ from activities.reconciliation.check import Check, Stray
 from contracts.names import ACTIVITY_RECONCILE
 from contracts.reconciliation import CheckOrder, CheckReport, Fact, FindingAction, FindingItem
 from db import events, findings
+from db.columns import now
 from db.engine import Database
-from db.models import Finding, now
+from db.operation_models import Finding
 from errors import DatabaseUnavailable, DioramaError, LeaseLost, NotFound
 
 log = structlog.get_logger(__name__)

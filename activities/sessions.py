@@ -10,8 +10,8 @@ from activities.keeping import Keeper
 from contracts.names import ACTIVITY_DELETE_SESSION
 from contracts.pictures import SessionDeletion
 from db import assets, generations
+from db.columns import now
 from db.engine import Database
-from db.models import now
 
 
 class SessionActivities:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
-from db.models import now
+from db.columns import now
 from errors import StorageError
 from storage.base import ObjectStorage
 from storage.write_probe import WriteProbe

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import structlog
 
 from db import events
+from db.columns import now
 from db.engine import Database
-from db.models import Spend, now
+from db.models import Spend
 from errors import DeadlineExceeded, JobNotFound, ProviderBusy, ProviderError, ProviderUnavailable, ProviderUnreachable
 from providers.base import ImageProvider, JobReport
 

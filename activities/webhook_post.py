@@ -7,8 +7,8 @@ from email.utils import parsedate_to_datetime
 
 from activities.webhook_message import WebhookMessage
 from contracts.webhooks import DeliveryTrouble
+from db.columns import now
 from db.delivering import Tried
-from db.models import now
 from errors import HostUnreachable, UrlForbidden
 from public_http.client import PublicHttp, Response
 

@@ -19,8 +19,8 @@ from api.dispatch_marks import DispatchMarks
 from api.metrics import Metrics
 from contracts.names import workflow_id
 from db import generations, sessions
+from db.columns import now
 from db.engine import Database
-from db.models import now
 from engine.starts import RPC_TIMEOUT, GenerationStart, SessionDeletionStart, Start
 from errors import DatabaseUnavailable
 from fault_points import Reach, pass_by

@@ -13,7 +13,8 @@ from contracts.reviews import Decision, ReviewAction
 from contracts.statuses import Billed, SpendState, Status
 from db import events, ledger, lives, reviews
 from db.engine import Database
-from db.models import Generation, OperatorAction, Spend
+from db.models import Generation, Spend
+from db.operation_models import OperatorAction
 from engine.starts import GenerationStart
 from errors import InvalidRequest, JobNotAdoptable, NotInReview, PurchaseLost, PurchaseReplaced
 

@@ -11,7 +11,7 @@ from api.links import DeliveryLinks, WebhookEndpointLinks
 from contracts.frozen import Frozen
 from contracts.statuses import DeliveryState
 from contracts.webhooks import DeliveryTrouble, DisabledReason, WebhookEvent
-from db.models import Delivery, DeliveryAttempt, WebhookEndpoint
+from db.webhook_models import Delivery, DeliveryAttempt, WebhookEndpoint
 
 
 def _sorted_once(events: tuple[WebhookEvent, ...]) -> tuple[WebhookEvent, ...]:

@@ -12,7 +12,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.pictures import AssetRef
 from contracts.statuses import AssetRole, AssetState, Step
 from db import transitions
-from db.models import Asset, now
+from db.columns import now
+from db.models import Asset
 from db.prepared import as_model, run, table_of
 from errors import LeaseLost
 

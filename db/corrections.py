@@ -13,8 +13,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.statuses import Billed, SpendState
 from db import events, ledger, lives, reviews
+from db.columns import now
 from db.ledger import ENDED
-from db.models import Generation, Spend, now
+from db.models import Generation, Spend
 
 # Purchases that nobody ordered are counted from here on, out of the way of the numbers that stories give out.
 FIRST_STRAY = 1000

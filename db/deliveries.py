@@ -11,7 +11,8 @@ from uuid_utils.compat import uuid7
 from contracts.names import CHANNEL_DELIVERY
 from contracts.statuses import DeliveryState
 from contracts.webhooks import MOST_ENDPOINTS
-from db.models import Delivery, DeliveryAttempt, now
+from db.columns import now
+from db.webhook_models import Delivery, DeliveryAttempt
 
 # One round trip at a generation's end, and for a tenant without endpoints one look into an index. The ids are made here,
 # because their order is the order of making, which only PostgreSQL 18 can do by itself.

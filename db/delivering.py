@@ -10,7 +10,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.statuses import DeliveryState
 from contracts.webhooks import AttemptOrder, DeliveryTrouble, DisabledReason
 from db import webhook_endpoints
-from db.models import Delivery, DeliveryAttempt, Event, WebhookEndpoint, now
+from db.columns import now
+from db.models import Event
+from db.webhook_models import Delivery, DeliveryAttempt, WebhookEndpoint
 from errors import NotFound
 
 

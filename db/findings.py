@@ -8,7 +8,7 @@ from sqlalchemy import delete
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.models import Finding, Notice
+from db.operation_models import Finding, Notice
 
 
 async def record(session: AsyncSession, finding: Finding) -> None:

@@ -14,7 +14,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.names import CHANNEL_CANCEL
 from contracts.statuses import Kind, Status
 from db import events
-from db.models import Generation, now
+from db.columns import now
+from db.models import Generation
 
 LIVE = (Status.queued, Status.running)
 

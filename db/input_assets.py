@@ -7,7 +7,8 @@ from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.statuses import AssetState
-from db.models import Asset, now
+from db.columns import now
+from db.models import Asset
 from errors import ServiceUnavailable
 
 

@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.models import ApiKey, Tenant, now
+from db.columns import now
+from db.models import ApiKey, Tenant
 from errors import NotFound, Unauthenticated
 
 PREFIX = "dio"

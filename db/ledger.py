@@ -22,7 +22,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.pictures import PictureOrder
 from contracts.statuses import Billed, SpendState, Step
 from db import transitions
-from db.models import Spend, now
+from db.columns import now
+from db.models import Spend
 from db.prepared import as_model, run, table_of
 from errors import LeaseLost
 

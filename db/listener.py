@@ -57,7 +57,12 @@ class Listener:
             try:
                 await self._listen_until_lost()
                 attempt = 0
-            except Exception as error:  # noqa: BLE001 - whatever it was: a process that no longer listens must not go on so
+            except (
+                Exception,
+                asyncio.CancelledError,
+            ) as error:  # whatever it was: a process must not go on without ears
+                if _is_canceled():
+                    raise
                 log.warning("listener.lost", error=type(error).__name__)
             await asyncio.sleep(RECONNECT_DELAYS_S[min(attempt, len(RECONNECT_DELAYS_S) - 1)])
             attempt += 1
@@ -96,3 +101,9 @@ class Listener:
         for group in (*self._subscribers.values(), *self._everything.values()):
             for woken in group:
                 woken.set()
+
+
+def _is_canceled() -> bool:
+    """Whether this task is told to end. A CancelledError alone may be that of a future inside the driver."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -13,7 +13,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.pictures import Closing
 from contracts.statuses import AssetState, Status, Step
 from db import deliveries, events, ledger, transitions
-from db.models import Asset, Generation, Spend, now
+from db.columns import now
+from db.models import Asset, Generation, Spend
 from db.prepared import as_model, run, table_of
 from errors import GenerationCanceled, NotFound
 

@@ -10,7 +10,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.statuses import SpendState, Status
-from db.models import Generation, Notice, OperatorAction, Spend
+from db.models import Generation, Spend
+from db.operation_models import Notice, OperatorAction
 from errors import NotFound
 
 

@@ -16,7 +16,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from contracts.pictures import SessionDeletion
 from contracts.statuses import AssetState, Status
 from db import generations
-from db.models import Asset, Generation, now
+from db.columns import now
+from db.models import Asset, Generation
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.names import CHANNEL_WAKE
-from db.models import Notice, Spend
+from db.models import Spend
+from db.operation_models import Notice
 from db.prepared import run
 
 # One statement: a webhook that comes once more is counted as known, and wakes nobody.

@@ -17,7 +17,9 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from contracts.statuses import AssetRole, AssetState, Billed, DeliveryState, SpendState, Status
 from db.generations import LIVE
-from db.models import Asset, Delivery, Event, Generation, Notice, Spend
+from db.models import Asset, Event, Generation, Spend
+from db.operation_models import Notice
+from db.webhook_models import Delivery
 from errors import GenerationCanceled
 
 UNSUCCESSFUL = (Status.failed, Status.canceled)

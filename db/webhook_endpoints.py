@@ -11,7 +11,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.statuses import DeliveryState
 from contracts.webhooks import MOST_ENDPOINTS, DisabledReason
-from db.models import Delivery, Tenant, WebhookEndpoint, now
+from db.columns import now
+from db.models import Tenant
+from db.webhook_models import Delivery, WebhookEndpoint
 from errors import TooManyWebhookEndpoints
 
 # A receiver that took nothing for so long, and let a whole schedule pass, is not coming back by itself.

@@ -73,6 +73,13 @@ def _runs(process: psutil.Process) -> bool:
     return False
 
 
+def is_stopped(process: psutil.Process) -> bool:
+    """Whether its clock stands, or it has none any more."""
+    with contextlib.suppress(*GONE):
+        return process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP, psutil.STATUS_ZOMBIE)
+    return True
+
+
 def end_leftovers(root: Path) -> int:
     """End all processes of the stack in `root`, the database gently; returns how many there were. Blocking."""
     found = processes_of(root)

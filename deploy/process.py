@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from deploy.leftovers import GONE, ROOT_MARK, alive, processes_in_group, send
+from deploy.leftovers import GONE, ROOT_MARK, alive, is_stopped, processes_in_group, send
 from deploy.service import Identity
 
 LAUNCHER = Path(__file__).with_name("launch.py")
@@ -88,8 +88,9 @@ class StackProcess:
         return []
 
     def pause(self) -> None:
-        """Stop the clock of the program and its descendants."""
-        send(self.members(), signal.SIGSTOP)
+        """Stop the clock of the program and its descendants, those too that are born while it is done."""
+        while running := [member for member in self.members() if not is_stopped(member)]:
+            send(running, signal.SIGSTOP)
 
     def resume(self) -> None:
         """Let them go on."""

@@ -35,7 +35,8 @@ from contracts.names import (
 from contracts.pictures import GenerationInput, SessionDeletion
 from contracts.statuses import Kind
 from contracts.webhooks import DeliveryInput
-from db.models import Delivery, Generation
+from db.models import Generation
+from db.webhook_models import Delivery
 
 WORKFLOWS = {
     Kind.avatar: WORKFLOW_AVATAR,

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from contracts.reconciliation import Fact, FindingAction
-from db.models import Asset, Delivery, Generation, Spend
+from db.models import Asset, Generation, Spend
+from db.webhook_models import Delivery
 
 # How many rows a check looks at in one go; the next round goes on behind them.
 PAGE = 200

@@ -4,8 +4,9 @@ from activities.reconciliation.check import PAGE, Found, ReconcilingRules, Stray
 from contracts.names import delivery_workflow_id
 from contracts.reconciliation import Fact, FindingAction
 from db import deliveries, strays
+from db.columns import now
 from db.engine import Database
-from db.models import Delivery, now
+from db.webhook_models import Delivery
 from engine.runs import Runs
 from engine.starts import DeliveryStart
 

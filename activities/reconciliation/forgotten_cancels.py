@@ -4,8 +4,9 @@ from activities.reconciliation.check import PAGE, Found, ReconcilingRules, Stray
 from contracts.names import workflow_id
 from contracts.reconciliation import FindingAction
 from db import generations, lives, strays
+from db.columns import now
 from db.engine import Database
-from db.models import Generation, now
+from db.models import Generation
 from engine.runs import Runs
 
 FORGOTTEN = "cancel_forgotten"

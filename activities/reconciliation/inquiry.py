@@ -10,8 +10,9 @@ from activities.buying import Buyer
 from activities.waiting import Waiter
 from contracts.statuses import Billed, SpendState
 from db import ledger, reviews
+from db.columns import now
 from db.engine import Database
-from db.models import Spend, now
+from db.models import Spend
 from errors import JobCanceled, ProviderError, ProviderUnavailable
 from providers.base import ImageProvider, JobReport
 

@@ -9,8 +9,9 @@ from activities.reconciliation.check import Found, ReconcilingRules, Stray
 from contracts.reconciliation import FindingAction
 from contracts.statuses import AssetState
 from db import objects
+from db.columns import now
 from db.engine import Database
-from db.models import Asset, now
+from db.models import Asset
 from storage.base import ObjectStorage, StoredObject
 
 WITHOUT_ROW = "object_without_row"

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from activities.reconciliation.check import Found, Stray
 from contracts.reconciliation import FindingAction
 from db import findings
+from db.columns import now
 from db.engine import Database
-from db.models import now
 
 OLD_ROWS = "old_rows"
 # A purchase is looked up for an hour at most; an operator may want to know for a few days who sent what.

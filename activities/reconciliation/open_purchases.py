@@ -10,8 +10,9 @@ from activities.reconciliation.inquiry import Bill, Inquiry, bill_of
 from contracts.reconciliation import FindingAction
 from contracts.statuses import Billed, SpendState
 from db import corrections, ledger, strays
+from db.columns import now
 from db.engine import Database
-from db.models import Spend, now
+from db.models import Spend
 from errors import GenerationCanceled, PurchaseNeverMade
 
 OPEN = "purchase_open"

@@ -12,8 +12,9 @@ from activities.waiting import TRANSIENT
 from contracts.reconciliation import FindingAction
 from contracts.statuses import Status
 from db import corrections, ledger, lives, strays
+from db.columns import now
 from db.engine import Database
-from db.models import Spend, now
+from db.models import Spend
 from errors import ProviderError, PurchaseNeverMade
 
 log = structlog.get_logger(__name__)

@@ -10,8 +10,9 @@ from activities.keeping import Keeper
 from activities.reconciliation.check import PAGE, Found, Stray
 from contracts.reconciliation import FindingAction
 from db import retention
+from db.columns import now
 from db.engine import Database
-from db.models import Asset, now
+from db.models import Asset
 
 RETENTION = "retention"
 

@@ -8,9 +8,10 @@ from activities.reconciliation.inquiry import Inquiry, bill_of
 from contracts.reconciliation import Fact, FindingAction
 from contracts.statuses import Billed, SpendState
 from db import corrections, strays
+from db.columns import now
 from db.engine import Database
 from db.ledger import ENDED
-from db.models import Spend, now
+from db.models import Spend
 from providers.base import ImageProvider, JobReport, ListedJob
 
 STRAY = "stray_job"

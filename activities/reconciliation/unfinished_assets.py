@@ -6,8 +6,9 @@ from activities.keeping import Keeper
 from activities.reconciliation.check import PAGE, Found, ReconcilingRules, Stray, id_after
 from contracts.reconciliation import FindingAction
 from db import strays
+from db.columns import now
 from db.engine import Database
-from db.models import Asset, now
+from db.models import Asset
 
 UNFINISHED = "asset_unfinished"
 

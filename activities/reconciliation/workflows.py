@@ -8,8 +8,9 @@ from contracts.names import take_back_id, workflow_id
 from contracts.reconciliation import FindingAction
 from contracts.statuses import Status
 from db import generations, lives, strays
+from db.columns import now
 from db.engine import Database
-from db.models import Generation, now
+from db.models import Generation
 from engine.runs import Runs, RunState
 from engine.starts import GenerationStart, TakeBackStart
 

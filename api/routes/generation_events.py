@@ -18,8 +18,9 @@ from api.generation_answers import GenerationAnswer
 from api.problems import documented
 from api.services import Services, services_of
 from db import generations
+from db.columns import now
 from db.keys import Caller
-from db.models import Generation, now
+from db.models import Generation
 from errors import DatabaseUnavailable, NotFound, Unauthenticated
 
 router = APIRouter(prefix="/v1/generations", tags=["events"])

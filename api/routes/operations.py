@@ -20,7 +20,7 @@ from contracts.frozen import Frozen
 from contracts.names import MAIN_QUEUE, WORKFLOW_RECONCILE
 from contracts.reconciliation import FindingItem, ReconcileOrder, ReconcileReport
 from db import findings
-from db.models import Finding
+from db.operation_models import Finding
 from engine.schedules import LONGEST_ROUND
 from engine.starts import RPC_TIMEOUT
 from errors import EngineUnavailable, ReconciliationUnfinished

@@ -19,7 +19,8 @@ from contracts.frozen import Frozen
 from contracts.reviews import Decision, ReviewAction
 from contracts.statuses import Status, Step
 from db import reviews
-from db.models import OperatorAction, now
+from db.columns import now
+from db.operation_models import OperatorAction
 
 router = APIRouter(prefix="/v1/operations", tags=["operations"], route_class=StrictJsonRoute)
 

@@ -15,7 +15,7 @@ from api.webhook_answers import DeliveryAnswer, DeliveryPage, DeliveryWithAttemp
 from contracts.frozen import Frozen
 from contracts.statuses import DeliveryState
 from db import deliveries, webhook_endpoints
-from db.models import Delivery
+from db.webhook_models import Delivery
 from engine.starts import DeliveryStart
 from errors import NotFound, WebhookEndpointDisabled
 

@@ -22,7 +22,8 @@ from api.webhook_answers import (
 from contracts.webhook_secrets import OVERLAP
 from contracts.webhooks import DisabledReason
 from db import webhook_endpoints
-from db.models import WebhookEndpoint, now
+from db.columns import now
+from db.webhook_models import WebhookEndpoint
 from errors import IdempotencyKeyReused, NotFound, WebhookSecretChanged
 
 router = APIRouter(prefix="/v1/webhook-endpoints", tags=["webhook endpoints"], route_class=StrictJsonRoute)

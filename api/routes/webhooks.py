@@ -11,7 +11,7 @@ from api.dependencies import ServicesDep
 from api.problems import documented
 from api.strict_json import read_bounded
 from db import spend_lookup
-from db.models import Notice
+from db.operation_models import Notice
 from errors import NotFound, WebhookRejected
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])

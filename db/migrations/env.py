@@ -2,11 +2,11 @@
 
 from alembic import context
 
-from db.models import Table
+from db.tables import METADATA
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Table.metadata,
+    target_metadata=METADATA,
     compare_type=True,
     transaction_per_migration=True,
 )

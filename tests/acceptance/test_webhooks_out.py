@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlmodel import col, select
 
-from db.models import Delivery
+from db.webhook_models import Delivery
 from tests.acceptance.client import Diorama, Json, only_avatar
 from tests.hook_receiver import HookReceiver
 

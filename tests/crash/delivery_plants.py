@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from db.models import now
+from db.columns import now
 from tests.crash.customer import Customer
 from tests.crash.plants import repeated
 from tests.crash.requests import Request

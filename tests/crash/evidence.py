@@ -12,18 +12,10 @@ from uuid import UUID
 import httpx
 from sqlmodel import col, select
 
-from db.models import (
-    Asset,
-    Delivery,
-    Event,
-    Finding,
-    Generation,
-    OperatorAction,
-    Spend,
-    Table,
-    Tenant,
-    WebhookEndpoint,
-)
+from db.columns import Table
+from db.models import Asset, Event, Generation, Spend, Tenant
+from db.operation_models import Finding, OperatorAction
+from db.webhook_models import Delivery, WebhookEndpoint
 from storage.minio_storage import MinioStorage
 from tests.crash.asked import Memory
 from tests.crash.doors import Doors

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from db.models import now
+from db.columns import now
 
 
 @dataclass(frozen=True, slots=True)

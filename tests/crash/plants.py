@@ -14,7 +14,9 @@ from temporalio.service import RPCError
 
 from contracts.names import workflow_id
 from contracts.statuses import SpendState
-from db.models import Event, Generation, Notice, Spend, now
+from db.columns import now
+from db.models import Event, Generation, Spend
+from db.operation_models import Notice
 from errors import DatabaseUnavailable, StorageError
 from storage.base import NewObject
 from tests.crash.asked import Asked

@@ -7,7 +7,8 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from contracts.statuses import AssetState, Billed, Kind, SpendState, Status, Step
-from db.models import Asset, Event, Generation, Spend, now
+from db.columns import now
+from db.models import Asset, Event, Generation, Spend
 from tests.crash.asked import Asked, Followed, Memory
 from tests.crash.evidence import Charge, Evidence
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -134,13 +135,33 @@ async def test_a_listener_that_hears_nothing_finds_out_that_its_server_is_silent
             woken.clear()
             postgres.pause("postgres")
             try:
-                while not logged:  # noqa: ASYNC110 - a list has no event
-                    await asyncio.sleep(0.01)
+                async with asyncio.timeout(HANGS_S):
+                    while not logged:  # noqa: ASYNC110 - a list has no event
+                        await asyncio.sleep(0.01)
             finally:
                 postgres.resume("postgres")
             await woken.wait()
 
     assert logged[0]["event"] == "listener.lost"
+
+
+async def test_a_listener_goes_on_when_something_inside_its_driver_is_canceled(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect, failures = asyncpg.connect, [asyncio.CancelledError()]
+
+    async def canceled_once(*given: Any, **named: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return await connect(*given, **named)
+
+    monkeypatch.setattr(asyncpg, "connect", canceled_once)
+    listener = Listener(database.url, ("outages",))
+    async with asyncio.timeout(HANGS_S), listener.listening():
+        with listener.subscribe("outages", "somebody") as woken:
+            await woken.wait()
+
+    assert not failures
 
 
 async def test_a_connection_that_is_lost_while_it_is_set_up_counts_as_an_absent_database(

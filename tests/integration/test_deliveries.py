@@ -18,7 +18,9 @@ from contracts.statuses import DeliveryState
 from contracts.webhook_secrets import OVERLAP, WebhookSecrets
 from contracts.webhooks import AttemptOrder, AttemptReport, DeliveryTrouble, DisabledReason, WebhookEvent
 from db import deliveries, keys, lives, webhook_endpoints
-from db.models import Delivery, Generation, WebhookEndpoint, now
+from db.columns import now
+from db.models import Generation
+from db.webhook_models import Delivery, WebhookEndpoint
 from errors import TooManyWebhookEndpoints
 from public_http.client import PublicHttp
 from public_http.places import PublicPlaces, Resolve, resolve

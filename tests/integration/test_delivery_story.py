@@ -21,7 +21,7 @@ from contracts.statuses import DeliveryState
 from contracts.webhook_secrets import WebhookSecrets
 from contracts.webhooks import DeliveryInput, DeliveryTrouble
 from db import deliveries, lives, webhook_endpoints
-from db.models import Delivery, DeliveryAttempt, WebhookEndpoint
+from db.webhook_models import Delivery, DeliveryAttempt, WebhookEndpoint
 from public_http.client import PublicHttp
 from public_http.places import PublicPlaces
 from tests.hook_receiver import HookReceiver, hook_receiver

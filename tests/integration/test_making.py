@@ -23,8 +23,9 @@ from activities.waiting import Waiter, WaitingRules
 from contracts.pictures import Closing, PictureMade, PictureOrder, UndoOrder, UndoReport
 from contracts.statuses import AssetState, Billed, SpendState
 from db import ledger, lives
+from db.columns import now
 from db.listener import Listener
-from db.models import Asset, Spend, now
+from db.models import Asset, Spend
 from errors import DatabaseUnavailable, ProviderUnavailable, StorageUnavailable
 from prompts.library import PromptLibrary
 from providers.base import FinishedPicture, JobReport, LostJob, RemoteFile

@@ -8,13 +8,13 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from db import migrate
-from db.models import Table
+from db.tables import METADATA
 
 
 async def test_migrations_make_exactly_the_tables_of_the_models(postgres_url: str) -> None:
     def differences(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        return list(compare_metadata(context, Table.metadata))
+        return list(compare_metadata(context, METADATA))
 
     engine = create_async_engine(postgres_url)
     async with engine.connect() as connection:

@@ -10,7 +10,8 @@ from contracts.names import CHANNEL_WAKE
 from contracts.statuses import SpendState
 from db import ledger, spend_lookup
 from db.listener import Listener
-from db.models import Notice, Spend
+from db.models import Spend
+from db.operation_models import Notice
 from errors import JobNotFound, ProviderError, ProviderUnavailable
 from providers.base import JobReport, LostJob
 from tests.integration.conftest import Tables

@@ -9,7 +9,8 @@ import structlog
 
 from activities.waiting import Waiter, WaitingRules
 from db import events, ledger
-from db.models import Spend, now
+from db.columns import now
+from db.models import Spend
 from errors import (
     DeadlineExceeded,
     JobCanceled,

@@ -12,7 +12,8 @@ from activities.webhook_message import signed_message
 from contracts.webhook_secrets import WebhookSecrets
 from contracts.webhooks import DeliveryTrouble, WebhookEvent
 from db.delivering import Parcel
-from db.models import Delivery, Event, WebhookEndpoint
+from db.models import Event
+from db.webhook_models import Delivery, WebhookEndpoint
 from workflows.deliver_webhook import PAUSES_S
 
 TEXT = (Path(__file__).parents[2] / "docs/webhooks.md").read_text("utf-8")

@@ -10,7 +10,8 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from activities.webhook_message import WebhookMessage, signed_message
 from contracts.webhook_secrets import OVERLAP, WebhookSecrets
 from db.delivering import Parcel
-from db.models import Delivery, Event, WebhookEndpoint
+from db.models import Event
+from db.webhook_models import Delivery, WebhookEndpoint
 
 SECRETS = WebhookSecrets("a secret of the service")
 ENDPOINT = UUID(int=7)

@@ -20,8 +20,9 @@ from api.server import StreamEndingServer, build_server
 from config import Settings
 from contracts.statuses import Status
 from db import events, keys
+from db.columns import now
 from db.engine import Database
-from db.models import Generation, now
+from db.models import Generation
 from storage.base import ObjectStorage
 
 T = TypeVar("T")

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import pytest
 
 from contracts.statuses import AssetRole, AssetState, Step
-from db.models import Asset, now
+from db.columns import now
+from db.models import Asset
 from storage.base import NewObject
 from storage.bodies import chunks_of
 from tests.integration.api.running_api import AVATAR, Tenant, png

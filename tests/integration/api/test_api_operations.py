@@ -7,7 +7,7 @@ import pytest
 
 from api.routes import operations
 from db import findings
-from db.models import Finding
+from db.operation_models import Finding
 from tests.integration.api.running_api import RunningApi, Tenant, new_tenant
 
 FINDINGS = "/v1/operations/findings"

@@ -15,7 +15,8 @@ from contracts.pictures import Candidate, PictureOrder
 from contracts.statuses import Billed, SpendState, Step
 from db import ledger
 from db.ledger import PromptUsed
-from db.models import Notice, Spend
+from db.models import Spend
+from db.operation_models import Notice
 from tests.integration.api.running_api import AVATAR, RunningApi, Tenant, eventually, new_tenant
 
 PROMPT = PromptUsed(text="a captain", name="avatar", version="1", sha256="f" * 64)

@@ -10,7 +10,8 @@ from contracts.pictures import Closing
 from contracts.statuses import DeliveryState
 from contracts.webhook_secrets import OVERLAP
 from db import lives
-from db.models import Delivery, now
+from db.columns import now
+from db.webhook_models import Delivery
 from storage.memory import MemoryStorage
 from tests.integration.api.running_api import (
     AVATAR,

@@ -16,7 +16,8 @@ from standardwebhooks import Webhook
 
 from contracts.names import CHANNEL_WAKE
 from contracts.statuses import Step
-from db.models import Spend, now
+from db.columns import now
+from db.models import Spend
 from tests.integration.api.running_api import AVATAR, WEBHOOK_SECRET, RunningApi, Tenant
 
 BODY = json.dumps({"id": "job-1", "status": "succeeded"}).encode()

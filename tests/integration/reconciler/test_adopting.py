@@ -12,7 +12,9 @@ from activities.reconciliation import purchases_to_adopt
 from activities.reconciliation.unverified_purchases import UnverifiedPurchases
 from contracts.statuses import Billed, SpendState
 from db import ledger, lives
-from db.models import Notice, Spend, now
+from db.columns import now
+from db.models import Spend
+from db.operation_models import Notice
 from errors import ProviderError, ProviderUnavailable
 from providers.base import JobReport, LostJob
 from tests.integration.conftest import Tables

@@ -18,7 +18,7 @@ from activities.reconciling import ReconcileActivities, ReconcilerMetrics
 from contracts.reconciliation import CheckOrder, CheckReport, FindingAction
 from contracts.statuses import AssetState
 from db import retention, sessions, strays
-from db.models import now
+from db.columns import now
 from errors import ProviderUnavailable, StorageUnavailable
 from tests.integration.conftest import Tables
 from tests.integration.reconciler.yard import Yard

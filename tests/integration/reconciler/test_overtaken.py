@@ -17,7 +17,8 @@ from activities.reconciliation.unfinished_assets import UNFINISHED, UnfinishedAs
 from contracts.pictures import Closing
 from contracts.statuses import AssetState, Kind, Step
 from db import assets, generations, input_assets, ledger, lives
-from db.models import Asset, Generation, now
+from db.columns import now
+from db.models import Asset, Generation
 from providers.base import JobReport, ListedJob
 from storage.memory import MemoryStorage
 from tests.integration.conftest import Tables

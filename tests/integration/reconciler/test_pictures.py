@@ -15,7 +15,8 @@ from activities.sessions import SessionActivities
 from contracts.pictures import SessionDeletion
 from contracts.statuses import AssetRole, AssetState, Status
 from db import assets, sessions
-from db.models import Generation, now
+from db.columns import now
+from db.models import Generation
 from errors import StorageUnavailable
 from storage.base import StoredObject
 from storage.memory import MemoryStorage

@@ -7,7 +7,8 @@ import pytest
 
 from contracts.statuses import Billed, SpendState, Status
 from db import events, ledger, spend_lookup
-from db.models import Generation, Notice, Spend
+from db.models import Generation, Spend
+from db.operation_models import Notice
 from errors import PurchaseNeverMade
 from providers.base import JobReport
 from tests.integration.reconciler.yard import PATIENT, Yard

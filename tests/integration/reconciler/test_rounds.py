@@ -19,7 +19,8 @@ from activities.reconciling import ReconcileActivities, ReconcilerMetrics
 from contracts.names import MAIN_QUEUE, SCHEDULE_RECONCILE, WORKFLOW_RECONCILE
 from contracts.reconciliation import CHECKS, CheckOrder, CheckReport, FindingAction, ReconcileOrder, ReconcileReport
 from contracts.statuses import AssetState, SpendState
-from db.models import Finding, Notice, now
+from db.columns import now
+from db.operation_models import Finding, Notice
 from engine.schedules import ensure_schedule
 from errors import DatabaseUnavailable, LeaseLost
 from tests.integration.reconciler.yard import Yard

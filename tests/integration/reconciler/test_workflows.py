@@ -9,7 +9,7 @@ from temporalio.client import WorkflowExecutionStatus
 from contracts.names import delivery_workflow_id, take_back_id, workflow_id
 from contracts.statuses import Status
 from db import events, generations, ledger
-from db.models import Delivery, WebhookEndpoint
+from db.webhook_models import Delivery, WebhookEndpoint
 from errors import GenerationCanceled
 from tests.integration.reconciler.yard import PATIENT, Yard
 

@@ -28,7 +28,8 @@ from contracts.pictures import Candidate, Closing, PictureOrder
 from contracts.reconciliation import CheckOrder, CheckReport, FindingItem
 from contracts.statuses import AssetRole, AssetState, Step
 from db import assets, events, ledger, lives
-from db.models import Asset, Event, Finding, Generation, Spend
+from db.models import Asset, Event, Generation, Spend
+from db.operation_models import Finding
 from engine.runs import Runs
 from providers.base import ImageProvider, JobReport, Purchase
 from providers.catalog import Catalog
