@@ -2,10 +2,12 @@
 
 import hashlib
 import json
+from uuid import UUID
 
 import pytest
 
-from contracts.statuses import Billed, SpendState
+from contracts.statuses import Billed, SpendState, Status
+from db.models import Generation
 from imaging.inspect import inspect
 from tests.acceptance.client import Diorama, chain, only_avatar
 
@@ -160,6 +162,10 @@ async def test_a_deleted_session_leaves_no_picture_and_stops_what_still_runs(dio
     assert (answer.status_code, left) == (202, [])
     assert gone.status_code in {404, 410}
     diorama.started = [stuck["id"]]  # the deleted one succeeded, and its picture is gone on purpose
-    await diorama.until(
-        lambda: diorama.spends(stuck["id"]), lambda spends: all(spend.ended_at is not None for spend in spends)
-    )
+
+    async def status() -> Status | None:
+        async with diorama.database.transaction() as session:
+            row = await session.get(Generation, UUID(stuck["id"]))
+        return row.status if row else None
+
+    await diorama.until(status, lambda known: known is not None and known.is_final)
