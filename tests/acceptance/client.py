@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from sqlmodel import col, select
@@ -54,6 +55,19 @@ class Diorama:
         answer: Json = response.json()
         self.started.append(answer["id"])
         return answer
+
+    async def post_until_accepted(self, body: Json) -> Json:
+        """As a client does that was told to come again: the same request, with its key, after Retry-After."""
+        key = {"Idempotency-Key": uuid4().hex}
+        while True:
+            response = await self.http.post("/v1/generations", json=body, headers=key)
+            if response.status_code != 503:
+                return await self.post(body, **key)
+            await asyncio.sleep(float(response.headers["retry-after"]))
+
+    async def wind_sandbox(self, seconds: float) -> None:
+        """Move the clock of the providers' stand-in."""
+        (await self.sandbox.post("/admin/clock", json={"advance_s": seconds})).raise_for_status()
 
     async def get(self, generation_id: str) -> Json:
         response = await self.http.get(f"/v1/generations/{generation_id}")

@@ -142,7 +142,7 @@ async def _status(diorama: Diorama, generation_id: str) -> str:
 
 
 async def test_a_hundred_chains_at_once_all_end_and_cost_two_pictures_each(diorama: Diorama) -> None:
-    accepted = await asyncio.gather(*(diorama.post(chain()) for _ in range(100)))
+    accepted = await asyncio.gather(*(diorama.post_until_accepted(chain()) for _ in range(100)))
     ended = await asyncio.gather(*(diorama.ended(one["id"], within_s=120) for one in accepted))
 
     assert {one["status"] for one in ended} == {"succeeded"}
