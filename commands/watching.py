@@ -46,8 +46,13 @@ def _ending(generation: Json, took: float | None) -> str:
         case "canceled":
             return f"[yellow]canceled[/yellow]: {cost}{_left_behind(generation)}"
         case status:
-            words = f"{error['title']}. {error['detail']} {error['suggestion']}" if error else ""
-            return f"[red]{status}[/red]: {words} ({cost}){_left_behind(generation)}"
+            return f"[red]{status}[/red]: {_reason(error) if error else ''} ({cost}){_left_behind(generation)}"
+
+
+def _reason(error: Json) -> str:
+    """What went wrong and what to do; a detail that only repeats the title is said once."""
+    said = dict.fromkeys(str(error[name]).rstrip(".") for name in ("title", "detail", "suggestion") if error[name])
+    return f"{'. '.join(said)}."
 
 
 def _left_behind(generation: Json) -> str:
