@@ -41,7 +41,22 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = None
     openai_base_url: str = "https://api.openai.com/v1"
     openai_creates_per_minute: int = 150
+    rewrite_model: str | None = Field(
+        default=None,
+        max_length=100,
+        description="OpenAI's language model that rewrites refused prompts; none: rules do.",
+    )
+    getimg_api_key: SecretStr | None = None
+    getimg_base_url: str = "https://api.getimg.ai"
+    getimg_creates_per_minute: int = 20  # seen on a new account; the dashboard shows an account's own
+    wavespeed_api_key: SecretStr | None = None
+    wavespeed_base_url: str = "https://api.wavespeed.ai"
+    wavespeed_webhook_secret: SecretStr | None = None
+    wavespeed_creates_per_minute: int = 500  # documented, for accounts that have topped up 100 USD; new ones have 2
 
+    catalog_overrides: Path | None = Field(
+        default=None, description="TOML with rows that change the shipped catalog of models, or add to it."
+    )
     review_above_usd: Decimal = Field(
         default=Decimal("0.50"), description="An unknown purchase above it waits for people."
     )
@@ -73,8 +88,18 @@ class Settings(BaseSettings):
     @property
     def providers(self) -> frozenset[str]:
         """The providers that have a key here."""
-        keys = {"replicate": self.replicate_api_token, "openai": self.openai_api_key}
+        keys = {
+            "replicate": self.replicate_api_token,
+            "openai": self.openai_api_key,
+            "getimg": self.getimg_api_key,
+            "wavespeed": self.wavespeed_api_key,
+        }
         return frozenset(name for name, key in keys.items() if key is not None and key.get_secret_value())
+
+    def creates_per_minute(self, provider: str, *, otherwise: int) -> int:
+        """The configured purchases a minute of a provider; `otherwise` when there is no setting for it."""
+        limit: int = getattr(self, f"{provider}_creates_per_minute", otherwise)
+        return limit
 
     @property
     def private_image_hosts(self) -> frozenset[str]:

@@ -3,8 +3,9 @@
     DioramaError
     ├── RequestError                the caller can mend it
     │   ├── InvalidRequest          UnknownTheme, UnknownModel, ModelRetired, UnsupportedSize, InvalidCursor
+    │   │                           TooExpensive, UnsupportedParameter
     │   ├── ImageRejected           ImageUrlForbidden, ImageUnreachable, ImageTooLarge, ImageNotDecodable
-    │   ├── Unauthenticated, NotFound, AlreadyFinal, IdempotencyKeyReused, WebhookRejected
+    │   ├── Unauthenticated, NotFound, AlreadyFinal, NotRetryable, IdempotencyKeyReused, WebhookRejected
     │   ├── NotAnOperator, NotInReview, JobNotAdoptable
     │   ├── UrlForbidden, TooManyWebhookEndpoints, WebhookEndpointDisabled, WebhookSecretChanged
     ├── HostUnreachable             a host that a client named does not answer
@@ -12,8 +13,9 @@
     ├── ReconciliationUnfinished    a round of the reconciler goes on longer than a request can wait
     ├── ProviderError               what a provider answered, in our words
     │   ├── ProviderUnreachable, ProviderBusy, ProviderUnavailable, OutcomeUnknown
+    │   ├── LanePaused, CircuitOpen
     │   ├── PolicyRefused, ProviderRejectedInput, ProviderCredentials, ProviderQuota, ModelGone
-    │   ├── ProviderInterrupted, ModelFailed, OutputExpired, OutputCorrupt
+    │   ├── ProviderInterrupted, ModelFailed, OutputExpired, OutputCorrupt, OutputWrongSize
     │   ├── PurchaseNeverMade, PurchaseLost, PurchaseReplaced, JobNotFound (an OutcomeUnknown)
     │   └── JobCanceled, DeadlineExceeded
     ├── StorageError                ObjectMissing, StorageUnavailable, StorageFull
@@ -99,6 +101,7 @@ class UnsupportedSize(InvalidRequest):
 
     code = "unsupported_size"
     title = "The model cannot make this size"
+    suggestion = "GET /v1/models lists the sizes of each model; leave size or model out to use what fits."
 
 
 class InvalidCursor(InvalidRequest):
@@ -137,6 +140,7 @@ class ImageTooLarge(ImageRejected):
 
     code = "image_too_large"
     title = "The image is too large"
+    suggestion = "Send a smaller picture: fewer pixels, or a lossier format."
 
 
 class ImageNotDecodable(ImageRejected):
@@ -169,6 +173,14 @@ class AlreadyFinal(RequestError):
     code = "already_final"
     title = "The generation has already ended"
     suggestion = "Nothing is left to cancel."
+
+
+class NotRetryable(RequestError):
+    """Only a generation that failed or was canceled can be sent again; `status_now` says where this one stands."""
+
+    code = "not_retryable"
+    title = "This generation cannot be sent again"
+    suggestion = "Wait for its end, or send a new request."
 
 
 class IdempotencyKeyReused(RequestError):
@@ -296,6 +308,7 @@ class ProviderUnreachable(ProviderError):
 
     code = "provider_unreachable"
     title = "The image provider cannot be reached"
+    suggestion = "Send the request again, or name another provider: nothing was charged."
     retryable = True
     failover = True
 
@@ -305,6 +318,7 @@ class ProviderBusy(ProviderError):
 
     code = "provider_busy"
     title = "The image provider is busy"
+    suggestion = "Send the request again in a minute, or name another provider."
     retryable = True
     failover = True
 
@@ -318,8 +332,43 @@ class ProviderUnavailable(ProviderError):
 
     code = "provider_unavailable"
     title = "The image provider has a temporary problem"
+    suggestion = "Send the request again in a minute, or name another provider."
     retryable = True
     failover = True
+
+
+class LanePaused(ProviderError):
+    """An operator has paused this provider or model."""
+
+    code = "lane_paused"
+    title = "The image provider is paused by the operator"
+    suggestion = "Choose another provider or model, or send the request again later."
+    failover = True
+
+
+class CircuitOpen(ProviderError):
+    """This provider or model failed so often lately that nothing is bought from it for the moment."""
+
+    code = "circuit_open"
+    title = "The image provider fails at the moment"
+    suggestion = "Choose another provider or model, or send the request again later."
+    failover = True
+
+
+class TooExpensive(InvalidRequest):
+    """No model can make the request for what it may cost at most; `least_usd` says what is needed."""
+
+    code = "too_expensive"
+    title = "The request costs more than it may"
+    suggestion = "Allow more with max_cost_usd, or ask for fewer pictures, a lower quality or a smaller size."
+
+
+class UnsupportedParameter(InvalidRequest):
+    """No model that may be chosen knows a parameter of the request; `parameter` says which."""
+
+    code = "unsupported_parameter"
+    title = "No model that may be chosen knows a parameter"
+    suggestion = "Leave the parameter out, or choose a model that GET /v1/models lists with it."
 
 
 class OutcomeUnknown(ProviderError):
@@ -422,6 +471,16 @@ class OutputCorrupt(ProviderError):
     rebuy = True
 
 
+class OutputWrongSize(ProviderError):
+    """The picture was made and paid, and has another size than was asked for: asking this model again would not help."""
+
+    code = "output_wrong_size"
+    title = "The provider delivered a picture of another size"
+    suggestion = "Choose another model, or another scale."
+    billed = "yes"
+    failover = True
+
+
 class PurchaseNeverMade(ProviderError):
     """A purchase whose answer was lost had never reached the provider, as was found out later."""
 
@@ -454,6 +513,7 @@ class JobCanceled(ProviderError):
 
     code = "job_canceled"
     title = "The provider canceled the job"
+    suggestion = "Send the request again; if it stays, name another provider or model."
     billed = "unknown"
     failover = True
 

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from collections.abc import Iterable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -13,13 +14,16 @@ from prometheus_client import REGISTRY
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.buying import Buyer, BuyingRules
+from activities.buying import Buyer
+from activities.buying_rules import BuyingRules
 from activities.delivery import DeliveryActivities
 from activities.generations import GenerationActivities
 from activities.keeping import Keeper, KeepingRules
 from activities.observation import PictureMetrics
 from activities.pictures import PictureActivities
+from activities.planning import Planner
 from activities.reconciliation.all_checks import Tools
+from activities.replanning import FailoverMetrics, ReplanActivities
 from activities.sessions import SessionActivities
 from activities.undoing import UndoActivities
 from activities.waiting import Waiter
@@ -27,6 +31,7 @@ from activities.webhook_post import WebhookPost
 from config import Settings, load_settings
 from contracts.names import (
     CHANNEL_CANCEL,
+    CHANNEL_STANDING,
     CHANNEL_WAKE,
     DELIVERY_QUEUE,
     MAIN_QUEUE,
@@ -36,6 +41,7 @@ from contracts.names import (
 from contracts.webhook_secrets import WebhookSecrets
 from db.engine import Database
 from db.listener import Listener
+from engine.queue_limits import QueueLimits
 from engine.runs import Runs
 from engine.schedules import ensure_schedule
 from engine.worker_versions import WorkerVersions
@@ -50,19 +56,23 @@ from public_http.places import PublicPlaces
 from temporal_client import connect, ensure_search_attributes
 from worker_parts.health import HealthServer
 from worker_parts.providers import make_providers, waiting_rules
+from worker_parts.queue_limits import LimitKeeper, limits_kept
 from worker_parts.reconciler import make_reconciler
 from worker_parts.release import coming_to_its_turn, release_of
 from worker_parts.servers import make_runtime, open_storage
+from worker_parts.standing import open_standing
 from worker_parts.start import unless_stopped, when_it_answers
 from workflows.avatar import Avatar
 from workflows.avatar_scene import AvatarScene
 from workflows.delete_session import DeleteSession
 from workflows.deliver_webhook import DeliverWebhook
+from workflows.enhance import Enhance
+from workflows.image import Image
 from workflows.reconcile import Reconcile
 from workflows.scene import Scene
 from workflows.take_back import TakeBack
 
-WORKFLOWS: list[type] = [Avatar, Scene, AvatarScene, TakeBack, DeleteSession, DeliverWebhook, Reconcile]
+WORKFLOWS: list[type] = [Avatar, Scene, AvatarScene, Image, Enhance, TakeBack, DeleteSession, DeliverWebhook, Reconcile]
 # Stay a little below what the provider allows, because a queue may burst for a second.
 SHARE_OF_LIMIT = 0.9
 # Receivers that hang are given 15 s each; what waits behind them waits at the engine, fairly shared among the tenants.
@@ -77,7 +87,7 @@ def make_workers(
     """The main worker, and one per provider whose queue carries the provider's rate limit."""
     grace = timedelta(seconds=settings.worker_grace_s)
     release = release_of(settings.worker_deployment, settings.worker_build_id)
-    limits = {"replicate": settings.replicate_creates_per_minute, "openai": settings.openai_creates_per_minute}
+    limits = {name: settings.creates_per_minute(name, otherwise=60) for name in providers}
     main = Worker(
         client,
         task_queue=MAIN_QUEUE,
@@ -130,6 +140,15 @@ def make_deliveries(settings: Settings, stack: AsyncExitStack) -> DeliveryActivi
     return DeliveryActivities(database=database, post=WebhookPost(http), secrets=secrets)
 
 
+def make_limit_keeper(
+    settings: Settings, stack: AsyncExitStack, limits: QueueLimits, providers: Iterable[str]
+) -> LimitKeeper:
+    """Wire what brings the operators' limits to the engine; `stack` closes what was opened."""
+    database = Database(settings.database_url, pool_size=1, application_name="diorama-limits")
+    stack.push_async_callback(database.close)
+    return LimitKeeper(database, limits, sorted(providers), share=SHARE_OF_LIMIT)
+
+
 async def make_main_and_pictures(
     settings: Settings, stack: AsyncExitStack, catalog: Catalog, providers: dict[str, ImageProvider], runs: Runs
 ) -> tuple[list[Any], PictureActivities]:
@@ -138,11 +157,12 @@ async def make_main_and_pictures(
     database = Database(settings.database_url, pool_size=40, application_name="diorama-worker", reach=reach)
     stack.push_async_callback(database.close)
     storage = await open_storage(settings, stack)
-    listener = Listener(settings.database_url, (CHANNEL_WAKE, CHANNEL_CANCEL))
+    listener = Listener(settings.database_url, (CHANNEL_WAKE, CHANNEL_CANCEL, CHANNEL_STANDING))
     await stack.enter_async_context(listener.listening())
+    standing = await open_standing(database, listener, providers, stack)
     keeper = Keeper(database, storage, providers, KeepingRules(after_deadline_s=settings.full_store_patience_s))
-    buyer = Buyer(database, providers, keeper, BuyingRules())
-    waiter = Waiter(database, providers, waiting_rules(settings))
+    buyer = Buyer(database, providers, keeper, BuyingRules(), gate=standing.gate, witness=standing.witness)
+    waiter = Waiter(database, providers, waiting_rules(settings), witness=standing.witness)
     pictures = PictureActivities(
         database=database,
         listener=listener,
@@ -152,17 +172,19 @@ async def make_main_and_pictures(
         buyer=buyer,
         waiter=waiter,
         keeper=keeper,
+        witness=standing.witness,
         metrics=PictureMetrics(REGISTRY),
         public_url=settings.public_url,
         store_is_public=settings.store_public_url is not None,
     )
-    generations = GenerationActivities(
-        database=database,
-        catalog=catalog,
+    planner = Planner(
+        catalog,
         configured=frozenset(providers),
         review_above_usd=settings.review_above_usd,
-        heartbeat_s=settings.picture_heartbeat_s,
+        board=standing.board,
     )
+    generations = GenerationActivities(database=database, planner=planner, heartbeat_s=settings.picture_heartbeat_s)
+    replanning = ReplanActivities(database=database, planner=planner, metrics=FailoverMetrics(REGISTRY))
     undoing = UndoActivities(database=database, buyer=buyer, waiter=waiter, keeper=keeper)
     kept_deleted = timedelta(hours=settings.keep_deleted_hours)
     sessions = SessionActivities(database=database, keeper=keeper, keep=kept_deleted)
@@ -183,7 +205,8 @@ async def make_main_and_pictures(
         keep_deleted_hours=settings.keep_deleted_hours,
         abandoned_session_days=settings.abandoned_session_days,
     )
-    main = [generations.open, generations.close, generations.begun, undoing.undo_picture, sessions.delete_session]
+    main = [generations.open, generations.close, generations.begun, replanning.replan]
+    main += [undoing.undo_picture, sessions.delete_session]
     return [*main, reconciler.reconcile], pictures
 
 
@@ -205,6 +228,7 @@ async def start(
         turn = coming_to_its_turn(versions, settings.worker_build_id, promotes_itself=settings.worker_promotes_itself)
         await stack.enter_async_context(turn)
     main, pictures = await make_main_and_pictures(settings, stack, catalog, providers, Runs(client))
+    await stack.enter_async_context(limits_kept(make_limit_keeper(settings, stack, QueueLimits(client), providers)))
     deliveries = make_delivery_worker(client, settings, make_deliveries(settings, stack))
     return [*make_workers(client, settings, main, pictures, sorted(providers)), deliveries]
 
@@ -215,7 +239,7 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
-        catalog = Catalog.load()
+        catalog = Catalog.load(settings.catalog_overrides)
         providers = make_providers(settings, catalog)
         for provider in providers.values():
             stack.push_async_callback(provider.close)

@@ -10,23 +10,25 @@ import random
 import time
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, NoReturn
 
 import structlog
 
+from activities.buying_rules import BuyingRules
 from activities.cancellation import Wish, to_its_end
 from activities.failure_memory import facts_to_keep
 from activities.failures import PurchaseEnded
-from activities.keeping import Keeper, record_submitted
+from activities.keeping import Keeper
+from activities.lost_purchases import LostPurchases
 from activities.patience import until_written
+from activities.purchase_gate import PurchaseGate
+from activities.witness import Witness
 from contracts.statuses import Billed, SpendState
-from db import ledger, spend_lookup
+from db import ledger
 from db.columns import now
 from db.engine import Database
-from db.ledger import JobTaken
 from db.models import Spend
 from errors import (
     DeadlineExceeded,
@@ -39,41 +41,32 @@ from errors import (
     ProviderUnavailable,
     ProviderUnreachable,
     StorageError,
-    StorageUnavailable,
 )
-from providers.base import FinishedPicture, ImageProvider, JobReport, LostJob, Purchase
+from providers.base import FinishedPicture, ImageProvider, JobReport, Purchase
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class BuyingRules:
-    """How patient a purchase is. Seconds."""
-
-    # From the commit of `sent` to the first byte of the POST: a process that was paused longer must not send any more.
-    start_within_s: float = 5.0
-    # Providers may need a moment until a job shows up in their list.
-    list_lag_s: float = 5.0
-    look_up_every_s: float = 1.0
-    # How long after the deadline a lost purchase is still looked for, at a provider that does not answer.
-    ask_on_s: float = 60.0
-    shortest_pause_s: float = 0.5
-    longest_pause_s: float = 10.0
-    # How often a provider that cannot be reached is tried before the next candidate is; the last one has up to its deadline.
-    connect_attempts: int = 2
-    sends: int = 3  # how often a purchase may go out whose answers are lost
-
-
 class Buyer:
-    """Brings a claimed spend to `submitted`."""
+    """Brings a claimed spend to `submitted`. Without a gate all providers are taken to stand well."""
 
     def __init__(
-        self, database: Database, providers: Mapping[str, ImageProvider], keeper: Keeper, rules: BuyingRules
+        self,
+        database: Database,
+        providers: Mapping[str, ImageProvider],
+        keeper: Keeper,
+        rules: BuyingRules,
+        *,
+        gate: PurchaseGate | None = None,
+        witness: Witness | None = None,
     ) -> None:
         self._database = database
         self._providers = providers
         self._keeper = keeper
         self._rules = rules
+        self.lost = LostPurchases(database, providers, keeper, rules)
+        self._gate = gate
+        self._witness = witness
 
     async def submitted(self, spend: Spend, purchase: Purchase, wish: Wish, *, alternatives: int = 0) -> Spend:
         """The spend, bought. Raises PurchaseEnded with the provider's refusal, after the ledger has it.
@@ -81,75 +74,33 @@ class Buyer:
         `alternatives`: how many other candidates could make the picture, should this one not be reached.
         """
         if spend.state is SpendState.sent:
-            spend = await self.found_again(spend)
+            spend = await self.lost.found_again(spend)
         failures = 0
         refused: ProviderError | None = None
         while spend.state is SpendState.held:
             await self._stop_when_late(spend, refused)
+            spend = await self._let_through(spend, alternatives)
             try:
                 spend = await self._send(spend, purchase, wish)
             except ProviderUnreachable as error:
                 failures, refused = failures + 1, error
+                await self._tell(spend, error)
                 if alternatives and failures >= self._rules.connect_attempts:
                     await self._give_up(spend, error)
                 spend = await self._wait_or_give_up(spend, error, min(2**failures / 2, self._rules.longest_pause_s))
             except ProviderBusy as error:
                 refused = error
+                await self._tell(spend, error)
                 spend = await self._wait_or_give_up(spend, error, error.retry_after_s)
-            except OutcomeUnknown:
+            except OutcomeUnknown as error:
                 log.warning("purchase.answer_lost", spend=str(spend.id), provider=spend.provider)
-                spend = await self.found_again(await self._reread(spend))
+                await self._tell(spend, error)
+                spend = await self.lost.found_again(await self._reread(spend))
+                if spend.state is SpendState.held:  # proved: it never arrived, and so it may be bought elsewhere, too
+                    failures, refused = failures + 1, ProviderUnavailable(billed="no")
+                    if alternatives and failures >= self._rules.connect_attempts:
+                        await self._give_up(spend, refused)
         return spend
-
-    async def found_again(self, spend: Spend) -> Spend:
-        """sent -> submitted when the provider knows the purchase, -> held when it provably does not.
-
-        Raises OutcomeUnknown, after the ledger has it, when nobody can say.
-        """
-        asked_until = max(spend.deadline_at, spend.lease_until) + timedelta(seconds=self._rules.ask_on_s)
-        look_up = 0
-        while look_up == 0 or now() < asked_until:
-            look_up += 1
-            async with self._database.transaction() as session:
-                window_is_over = await ledger.window_is_over(session, spend)
-            try:
-                if kept := await self._keeper.found_raw(spend):
-                    log.info("purchase.answer_found", spend=str(spend.id), provider=spend.provider, look_up=look_up)
-                    return kept
-                found = await self.look_up(spend)
-            except (ProviderUnavailable, ProviderUnreachable, ProviderBusy, StorageUnavailable):
-                found = None  # it cannot say now; it will
-            if found and found.report:
-                log.info("purchase.adopted", spend=str(spend.id), provider=spend.provider, look_up=look_up)
-                return await self._submitted_as(spend, found.report.job_id)
-            if found and not found.conclusive:
-                break
-            if found and window_is_over:
-                async with self._database.transaction("purchase.absent") as session:
-                    return await ledger.mark_unsent(session, spend)
-            await asyncio.sleep(min(self._rules.look_up_every_s * look_up, 10) * random.uniform(0.8, 1.2))
-        async with self._database.transaction("purchase.unknown") as session:
-            await ledger.mark_unknown(session, spend)
-        raise OutcomeUnknown
-
-    async def look_up(self, spend: Spend) -> LostJob:
-        """Ask the provider once for this purchase: for the job that a webhook named, else for our token.
-
-        Raises ProviderUnavailable, ProviderUnreachable, ProviderBusy: it cannot say now.
-        """
-        provider = self._providers[spend.provider]
-        return await self._by_notice(spend) or await provider.find_lost(spend.token, spend.sent_at or spend.created_at)
-
-    async def _by_notice(self, spend: Spend) -> LostJob | None:
-        """What a webhook knew of: its signature and our token in its URL say that it is ours, and the provider confirms it."""
-        async with self._database.transaction() as session:
-            job_id = await spend_lookup.job_named_in_notices(session, spend)
-        if job_id is None:
-            return None
-        try:
-            return LostJob(await self._providers[spend.provider].poll(job_id), conclusive=True)
-        except ProviderError:  # then the list has to say it
-            return None
 
     async def end_without_picture(
         self, spend: Spend, failure: DioramaError, *, code: str | None = None, cost_usd: Decimal | None = None
@@ -198,7 +149,7 @@ class Buyer:
         answer = await self._post(provider, spend, purchase)
         if isinstance(answer, FinishedPicture):
             return await self._kept_or_lost(spend, answer)
-        return await self._submitted_as(spend, answer.job_id)
+        return await self.lost.submitted_as(spend, answer.job_id)
 
     async def _kept_or_lost(self, spend: Spend, answer: FinishedPicture) -> Spend:
         """A picture that was paid and cannot be kept is told as just that: it is not bought again."""
@@ -220,6 +171,8 @@ class Buyer:
         by = begun + self._rules.start_within_s
         if time.monotonic() > by:
             raise LeaseLost  # paused in between: whoever comes next looks it up and finds nothing
+        if self._witness is not None:
+            self._witness.sent(spend)
         try:
             return await provider.submit(replace(purchase, first_byte_by=by + provider.submit_timeout_s))
         except OutcomeUnknown:
@@ -234,18 +187,6 @@ class Buyer:
         async with self._database.transaction("purchase.taken_back") as session:
             await ledger.mark_unsent(session, spend, left_us=False)
 
-    async def _submitted_as(self, spend: Spend, job_id: str) -> Spend:
-        async def write() -> Spend:
-            async with self._database.transaction("purchase.submitted") as session:
-                return await record_submitted(session, spend, job_id=job_id)
-
-        try:
-            return await until_written(write)
-        except JobTaken:  # an operator gave it to another purchase: people have to look
-            async with self._database.transaction("purchase.unknown") as session:
-                await ledger.mark_unknown(session, spend)
-            raise OutcomeUnknown from None
-
     async def _reread(self, spend: Spend) -> Spend:
         async with self._database.transaction() as session:
             return await ledger.same_lease(session, spend)
@@ -258,6 +199,19 @@ class Buyer:
             late = ProviderUnavailable(billed="no")
         if late:
             await self._give_up(spend, late)
+
+    async def _let_through(self, spend: Spend, alternatives: int) -> Spend:
+        if self._gate is None:
+            return spend
+        try:
+            waited = await self._gate.passed(spend, alternatives=alternatives)
+        except ProviderError as error:
+            await self._give_up(spend, error)
+        return await self._reread(spend) if waited else spend
+
+    async def _tell(self, spend: Spend, error: ProviderError) -> None:
+        if self._witness is not None:
+            await self._witness.failed(spend, error)
 
     async def _give_up(self, spend: Spend, error: DioramaError, *, cost_usd: Decimal | None = None) -> NoReturn:
         await self.end_without_picture(spend, error, cost_usd=cost_usd)

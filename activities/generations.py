@@ -1,8 +1,5 @@
 """`generation.open` and `generation.close`: local activities of one short transaction each."""
 
-from datetime import UTC, datetime
-from decimal import Decimal
-
 import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 from temporalio import activity
@@ -10,15 +7,17 @@ from temporalio import activity
 from activities.failures import told_to_temporal
 from activities.observation import named
 from activities.ordering import parse_request
+from activities.planning import Planner
+from contracts.given_pictures import given_pictures
 from contracts.names import ACTIVITY_BEGUN, ACTIVITY_CLOSE, ACTIVITY_OPEN
 from contracts.pictures import AssetRef, Begun, Closing, GenerationInput, Opened, StepPlan
-from contracts.requests import SceneRequest, planned_pictures
+from contracts.requests import ImageRequest, SceneRequest, planned_pictures
+from contracts.standing import Standings
 from contracts.statuses import Step
 from db import assets, lives
 from db.engine import Database
 from db.models import Generation
 from errors import ObjectMissing
-from providers.catalog import Catalog
 
 log = structlog.get_logger(__name__)
 
@@ -30,21 +29,18 @@ class GenerationActivities:
         self,
         *,
         database: Database,
-        catalog: Catalog,
-        configured: frozenset[str],
-        review_above_usd: Decimal,
+        planner: Planner,
         heartbeat_s: int,
     ) -> None:
         self._database = database
-        self._catalog = catalog
-        self._configured = configured
-        self._review_above_usd = review_above_usd
+        self._planner = planner
         self._heartbeat_s = heartbeat_s
 
     @activity.defn(name=ACTIVITY_OPEN)
     async def open(self, given: GenerationInput) -> Opened:
         """queued -> running, with a plan: the steps, and for each the candidates in order of preference."""
         with named(given.generation_id), told_to_temporal():
+            standings = await self._planner.standings()
             async with self._database.transaction("generation.open") as session:
                 generation = await lives.read(session, given.generation_id)
                 if generation.status.is_final or generation.run != given.run:
@@ -52,8 +48,8 @@ class GenerationActivities:
                 begun = await lives.begun(session, generation.id) if generation.run > 1 else ()
                 if lives.is_unwanted(generation):
                     return Opened(steps=(), begun=begun, canceled=True)
-                reference = await self._reference(session, generation)
-                plan = self._plan(generation, reference, begun)
+                works_from = await self._works_from(session, generation)
+                plan = self._plan(generation, works_from, begun, standings)
                 await lives.open_(session, generation)
         return plan
 
@@ -75,35 +71,32 @@ class GenerationActivities:
                 row = await lives.close(session, closing)
             log.info("generation.closed", status=row.status, kind=row.kind, cost_usd=str(row.cost_usd))
 
-    def _plan(self, generation: Generation, reference: AssetRef | None, begun: tuple[Step, ...]) -> Opened:
+    def _plan(
+        self, generation: Generation, works_from: tuple[AssetRef, ...], begun: tuple[Step, ...], standings: Standings
+    ) -> Opened:
         request = parse_request(generation.request)
+        pictures = planned_pictures(request)
+        candidates = self._planner.plan(generation.id, request, pictures, standings)
         steps = tuple(
-            StepPlan(
-                step=planned.step,
-                deadline_s=request.deadline_s,
-                candidates=self._catalog.candidates(
-                    step=planned.step,
-                    size=planned.size,
-                    quality=request.quality,
-                    references=planned.references,
-                    provider=request.provider,
-                    model=request.model,
-                    force=request.force_model,
-                    configured=self._configured,
-                    today=datetime.now(UTC).date(),
-                    review_above_usd=self._review_above_usd,
-                ),
-            )
-            for planned in planned_pictures(request)
+            StepPlan(step=planned.step, deadline_s=request.deadline_s, candidates=models)
+            for planned, models in zip(pictures, candidates, strict=True)
         )
-        return Opened(steps=steps, reference=reference, begun=begun, heartbeat_s=self._heartbeat_s)
+        several = isinstance(request, ImageRequest)
+        return Opened(
+            steps=steps,
+            reference=None if several or not works_from else works_from[0],
+            references=works_from if several else (),
+            begun=begun,
+            heartbeat_s=self._heartbeat_s,
+        )
 
-    async def _reference(self, session: AsyncSession, generation: Generation) -> AssetRef | None:
+    async def _works_from(self, session: AsyncSession, generation: Generation) -> tuple[AssetRef, ...]:
+        """The stored pictures that the request starts from, in its order. Raises ObjectMissing."""
         request = parse_request(generation.request)
-        if not isinstance(request, SceneRequest):
-            return None
-        asset_id = generation.input_asset_id or request.avatar_asset_id
-        asset = await assets.stored(session, generation.tenant_id, asset_id) if asset_id else None
-        if asset is None:
-            raise ObjectMissing("the picture that the scene starts from was deleted")
-        return assets.reference(asset)
+        asset_ids = [picture.asset_id for picture in given_pictures(request)]
+        if generation.input_asset_id is not None:
+            asset_ids = [generation.input_asset_id]
+        found = [await assets.stored(session, generation.tenant_id, asset_id) for asset_id in asset_ids]
+        if None in found or (isinstance(request, SceneRequest) and not found):
+            raise ObjectMissing("a picture that the generation starts from was deleted")
+        return tuple(assets.reference(asset) for asset in found if asset is not None)

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 import structlog
@@ -14,6 +15,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from activities.patience import until_written
 from activities.store_gate import StoreGate
 from activities.stored_form import cost_in, new_asset, new_object
+from activities.wanted_form import WantedForm
 from contracts.pictures import PictureMade, PictureOrder
 from contracts.statuses import AssetRole, AssetState
 from db import assets, events, ledger, lives
@@ -29,14 +31,14 @@ from errors import (
     ProviderUnavailable,
     StorageError,
 )
-from imaging.fit import FittedPicture, fit
+from imaging.fit import FittedPicture
 from providers.base import FinishedPicture, ImageProvider, JobReport, RemoteFile
 from storage.base import ObjectStorage, StoredObject
 
 log = structlog.get_logger(__name__)
 
-# The largest picture of the catalog, 3840x2160 PNG with noise, has about 25 MB.
-LARGEST_PICTURE_BYTES = 40_000_000
+# PNG with noise takes three bytes a pixel: 50 MB for the largest upscaled picture, 25 MB for the largest of the others.
+LARGEST_PICTURE_BYTES = 60_000_000
 # Replicate deletes outputs after an hour. Before that, "not there" means not there yet, or not there for us.
 OUTPUTS_KEPT = timedelta(minutes=55)
 
@@ -78,10 +80,10 @@ class Keeper:
         self.gate = StoreGate(storage, at_once=rules.answers_at_once)
 
     async def kept(
-        self, order: PictureOrder, spend: Spend, report: JobReport | None, size: tuple[int, int] | None, price: Decimal
+        self, order: PictureOrder, spend: Spend, report: JobReport | None, form: WantedForm, price: Decimal
     ) -> PictureMade:
-        """Fetch the finished picture, store it and settle. OutputExpired/OutputCorrupt: paid, but there is no picture."""
-        asset = await self._moved(spend, report, size)
+        """Fetch the finished picture, store it and settle. OutputExpired and its kin: paid, but there is no picture."""
+        asset = await self._moved(spend, report, form)
         known = spend.cost_usd if report is None else report.cost_usd
         made = PictureMade(
             step=order.step,
@@ -89,9 +91,10 @@ class Keeper:
             provider=spend.provider,
             model=spend.model,
             cost_usd=price if known is None else known,
+            adjustments=order.candidate.adjustments,
         )
         try:
-            await self._settle(spend, made, order.overall(1.0))
+            await self._settle(spend, made, order)
         except LeaseLost:
             await self._remove_if_taken_back(asset)
             raise
@@ -171,7 +174,7 @@ class Keeper:
                 await lives.read(session, asset.generation_id, lock=True)
             if not await assets.end(session, asset_id):
                 return False  # somebody else was quicker, and has told of it
-            if asset.role is not AssetRole.raw and asset.generation_id is not None:
+            if asset.role not in {AssetRole.raw, AssetRole.partial} and asset.generation_id is not None:
                 data = {"step": asset.step, "asset_id": str(asset.id)} | ({"reason": reason} if reason else {})
                 await events.append(session, asset.generation_id, "picture.deleted", data)
         return True
@@ -190,12 +193,12 @@ class Keeper:
             return False
         return True
 
-    async def _moved(self, spend: Spend, report: JobReport | None, size: tuple[int, int] | None) -> Asset:
+    async def _moved(self, spend: Spend, report: JobReport | None, form: WantedForm) -> Asset:
         downloads = 1 if report is None else self._rules.downloads  # our own store does not cut pictures
         for download in range(1, downloads + 1):
             try:
                 async with self._room:
-                    picture = await asyncio.to_thread(fit, await self._bytes(spend, report), size)
+                    picture = await asyncio.to_thread(form.made_from, await self._bytes(spend, report))
                     return await self._store(new_asset(spend, picture, AssetRole.picture), picture.body)
             except OutputCorrupt:  # the file may have been cut on its way
                 if download == downloads:
@@ -236,16 +239,20 @@ class Keeper:
         await self._storage.put(new_object(asset, cost_usd), _one_chunk(body), len(body))
         return asset
 
-    async def _settle(self, spend: Spend, made: PictureMade, progress: float) -> None:
-        data = {"step": made.step, "asset_id": str(made.asset.asset_id), "cost_usd": str(made.cost_usd)}
+    async def _settle(self, spend: Spend, made: PictureMade, order: PictureOrder) -> None:
+        data: dict[str, Any] = {"step": made.step, "asset_id": str(made.asset.asset_id), "cost_usd": str(made.cost_usd)}
         data |= {"provider": made.provider, "model": made.model}
-        stage = f"{made.step}: stored"
+        if made.adjustments:
+            data["adjustments"] = [adjustment.model_dump(mode="json") for adjustment in made.adjustments]
+        stage, progress = f"{made.step}: stored", order.overall(1.0)
         async with self._database.transaction("picture.stored") as session:
             # The event first: all who write to more than one row lock the generation's before others, or they could deadlock.
             await events.append(session, spend.generation_id, "picture.stored", data, stage=stage, progress=progress)
             await ledger.settle(session, spend, cost_usd=made.cost_usd, asset_id=made.asset.asset_id)
             if not await assets.mark(session, made.asset.asset_id, AssetState.stored):
                 raise LeaseLost
+            if order.beside:
+                await lives.count_progress(session, spend.generation_id, pictures=order.parts)
 
 
 async def record_submitted(

@@ -48,7 +48,8 @@ class PictureMetrics:
                 outcome = error.code
                 raise
             finally:
-                self.attempts.labels(provider, model, str(order.step), outcome).inc()
+                step = order.step.value.partition("-")[0]  # all variants are one
+                self.attempts.labels(provider, model, step, outcome).inc()
                 self.seconds.labels(provider, model).observe(time.perf_counter() - begun)
 
 

@@ -1,6 +1,7 @@
 """`picture.make`: one picture as five verbs (claim, submit, wait, fetch, keep), each skipped when the ledger shows it done."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import NoReturn
@@ -15,17 +16,30 @@ from activities.heartbeat import beating
 from activities.keeping import Keeper
 from activities.observation import PictureMetrics, named
 from activities.ordering import PictureSpec, parse_request, picture_spec
+from activities.partials import Partials
 from activities.patience import until_written
 from activities.stopping import handed_over_when_stopping
 from activities.waiting import Waiter, failure_of
+from activities.wanted_form import WantedForm, enlarged
+from activities.witness import Witness
 from contracts.names import ACTIVITY_MAKE_PICTURE, CHANNEL_WAKE
-from contracts.pictures import PictureMade, PictureOrder
+from contracts.pictures import AssetRef, PictureMade, PictureOrder
+from contracts.requests import PlannedPicture
 from contracts.statuses import AssetState, SpendState
+from contracts.wishes import PictureTraits
 from db import assets, ledger, lives
 from db.engine import Database
 from db.listener import Listener
 from db.models import Asset, Spend
-from errors import DioramaError, GenerationCanceled, JobNotFound, OutcomeUnknown, ProviderError, StorageFull
+from errors import (
+    DioramaError,
+    GenerationCanceled,
+    JobNotFound,
+    OutcomeUnknown,
+    ProviderError,
+    StorageFull,
+    UnknownModel,
+)
 from prompts.library import PromptLibrary
 from providers.base import JobReport, Purchase, ReferenceImage
 from providers.catalog import Catalog
@@ -49,6 +63,7 @@ class PictureActivities:
         buyer: Buyer,
         waiter: Waiter,
         keeper: Keeper,
+        witness: Witness,
         metrics: PictureMetrics,
         public_url: str | None,
         store_is_public: bool,
@@ -61,9 +76,11 @@ class PictureActivities:
         self._buyer = buyer
         self._waiter = waiter
         self._keeper = keeper
+        self._witness = witness
         self._metrics = metrics
         self._public_url = public_url
         self._store_is_public = store_is_public
+        self._partials = Partials(database, storage, keeper)
 
     @activity.defn(name=ACTIVITY_MAKE_PICTURE)
     async def make_picture(self, order: PictureOrder) -> PictureMade:
@@ -79,14 +96,16 @@ class PictureActivities:
 
     async def _make(self, order: PictureOrder, woken: asyncio.Event, wish: Wish) -> PictureMade:
         spend, spec = await self._claimed(order)
-        if spend.state in ledger.ENDED:
-            return await self._as_it_ended(order, spend)
-        if spend.state is SpendState.unknown:
-            raise _unknown(spend)
-        if spend.state is not SpendState.submitted:
-            purchase = self._purchase(order, spend, spec)
-            spend = await self._buyer.submitted(spend, purchase, wish, alternatives=order.alternatives)
-        return await self._collected(order, spend, spec, woken)
+        async with self._partials.shown(spend, spec.planned.traits.partials) as on_partial:
+            if spend.state in ledger.ENDED:
+                return await self._as_it_ended(order, spend)
+            if spend.state is SpendState.unknown:
+                raise _unknown(spend)
+            async with self._witness.watching(spend, typical_s=self._typical_s(spend)):
+                if spend.state is not SpendState.submitted:
+                    purchase = replace(self._purchase(order, spend, spec), on_partial=on_partial)
+                    spend = await self._buyer.submitted(spend, purchase, wish, alternatives=order.alternatives)
+                return await self._collected(order, spend, spec, woken)
 
     async def _claimed(self, order: PictureOrder) -> tuple[Spend, PictureSpec]:
         async with self._database.transaction("picture.claim") as session:
@@ -105,7 +124,9 @@ class PictureActivities:
                 report = await self._waiter.finished(spend, woken, order.overall)
                 if report.state != "succeeded":
                     raise failure_of(report)
-            made = await self._keeper.kept(order, spend, report, spec.planned.size, self._price(spend, spec))
+            self._witness.finished(spend)
+            form = self._form(order, spend, spec)
+            made = await self._keeper.kept(order, spend, report, form, self._price(spend, spec))
         except StorageFull as failure:
             if self._keeper.may_wait(
                 spend
@@ -150,6 +171,7 @@ class PictureActivities:
             provider=spend.provider,
             model=spend.model,
             cost_usd=spend.hold_usd if spend.cost_usd is None else spend.cost_usd,
+            adjustments=order.candidate.adjustments,
         )
 
     def _price(self, spend: Spend, spec: PictureSpec) -> Decimal:
@@ -158,25 +180,47 @@ class PictureActivities:
         entry = self._catalog.entry(spend.provider, spend.model)
         return self._catalog.price(entry, spec.quality, planned.size, planned.references, shape=planned.shape)
 
+    def _form(self, order: PictureOrder, spend: Spend, spec: PictureSpec) -> WantedForm:
+        """An upscaled picture must come in the size that was paid for; all others are made to fit."""
+        planned, expected = spec.planned, None
+        if planned.capability == "upscale" and order.works_from:
+            scale = self._known_traits(spend, planned).scale
+            expected = enlarged(order.works_from[0], scale) if scale else None
+        return WantedForm(size=planned.size, output_format=spec.output_format, delivered=expected)
+
     def _purchase(self, order: PictureOrder, spend: Spend, spec: PictureSpec) -> Purchase:
         hook = f"{self._public_url}/v1/webhooks/{spend.provider}/{spend.token}" if self._public_url else None
+        planned = spec.planned
         return Purchase(
             token=spend.token,
             model=spend.model,
             prompt=spend.prompt,
             quality=spec.quality,
-            size=spec.planned.size,
-            shape=spec.planned.shape,
-            references=(self._reference(order),) if order.reference else (),
+            size=planned.size,
+            shape=planned.shape,
+            references=tuple(self._reference(picture) for picture in order.works_from),
             deadline_s=order.deadline_s,
             webhook_url=hook,
+            capability=planned.capability,
+            traits=self._known_traits(spend, planned),
         )
 
-    def _reference(self, order: PictureOrder) -> ReferenceImage:
-        ref = order.reference
-        if ref is None:
-            raise KeyError("reference")
+    def _typical_s(self, spend: Spend) -> float | None:
+        try:
+            return self._catalog.entry(spend.provider, spend.model).typical_s
+        except UnknownModel:  # as below
+            return None
 
+    def _known_traits(self, spend: Spend, planned: PlannedPicture) -> PictureTraits:
+        """What the model knows of the traits; what it does not is told in the candidate's adjustments."""
+        try:
+            entry = self._catalog.entry(spend.provider, spend.model)
+        except UnknownModel:
+            # Its row was taken out since the plan: the provider's file says so before anything is sent.
+            return planned.traits
+        return self._catalog.traits_for(entry, planned.traits, planned.capability)[0]
+
+    def _reference(self, ref: AssetRef) -> ReferenceImage:
         async def read() -> bytes:
             return b"".join([chunk async for chunk in await self._storage.get(ref.key)])
 

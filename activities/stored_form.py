@@ -14,7 +14,7 @@ COST = "cost-usd"
 def new_asset(spend: Spend, picture: FittedPicture, role: AssetRole) -> Asset:
     """The row of a picture that this purchase gave, not yet written."""
     # An answer has a key of its own for each purchase: another one may give the same bytes after this one's were deleted.
-    step = spend.step if role is AssetRole.picture else f"{spend.step}-raw-{spend.purchase}"
+    step = spend.step if role is AssetRole.picture else f"{spend.step}-{role}-{spend.purchase}"
     key = object_key(spend.tenant_id, spend.generation_id, step, picture.sha256, picture.content_type)
     return Asset(
         tenant_id=spend.tenant_id,

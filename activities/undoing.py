@@ -72,7 +72,7 @@ class UndoActivities:
         if spend.state is SpendState.unknown:
             raise OutcomeUnknown
         if spend.state is SpendState.sent:
-            spend = await self._buyer.found_again(spend)
+            spend = await self._buyer.lost.found_again(spend)
         if spend.state is SpendState.held:
             await self._buyer.end_without_picture(spend, ProviderError(billed="no"), code=reason)
             return 0

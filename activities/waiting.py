@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from activities.witness import Silence, Witness
 from db import events
 from db.columns import now
 from db.engine import Database
@@ -59,26 +60,35 @@ class Denials:
 class Waiter:
     """Waits for any number of jobs; each costs a coroutine."""
 
-    def __init__(self, database: Database, providers: Mapping[str, ImageProvider], rules: WaitingRules) -> None:
+    def __init__(
+        self,
+        database: Database,
+        providers: Mapping[str, ImageProvider],
+        rules: WaitingRules,
+        *,
+        witness: Witness | None = None,
+    ) -> None:
         self._database = database
+        self._witness = witness
         self._providers = providers
         self._rules = rules
         self._waiting = 0
 
-    async def finished(self, spend: Spend, woken: asyncio.Event, overall: Callable[[float], float]) -> JobReport:
+    async def finished(self, spend: Spend, woken: asyncio.Event, overall: Callable[[float], float | None]) -> JobReport:
         """The job's final report. Raises DeadlineExceeded after the job was canceled at the provider, and JobNotFound.
 
-        `woken` is set when the provider sent word; `overall` turns the picture's progress into the generation's.
+        `woken` is set when the provider sent word; `overall` turns the picture's progress into the generation's (None: it
+        cannot be told from one picture).
         """
         job_id = spend.provider_job_id or ""
-        denials = Denials(self._rules.denied_for_s)
+        denials, silence = Denials(self._rules.denied_for_s), Silence(self._witness, spend)
         shown = 0.0
         with self._counted():
             if (now() - (spend.submitted_at or spend.created_at)).total_seconds() < self._rules.first_s:
                 await self._pause(spend, woken, attempt=0)  # just bought: nothing to see yet
             for attempt in range(1_000_000):
                 woken.clear()  # before the poll: word that comes during it is about something newer
-                report = await self._ask(spend, job_id, attempt, denials)
+                report = await self._ask(spend, attempt, denials=denials, silence=silence)
                 if report and report.is_final:
                     return report
                 if report and (report.progress or 0) >= shown + 0.1:
@@ -120,11 +130,13 @@ class Waiter:
             async with asyncio.timeout(max(0.0, min(self._delay_s(attempt), left_s))):
                 await woken.wait()
 
-    async def _ask(self, spend: Spend, job_id: str, attempt: int, denials: Denials) -> JobReport | None:
+    async def _ask(self, spend: Spend, attempt: int, *, denials: Denials, silence: Silence) -> JobReport | None:
+        job_id = spend.provider_job_id or ""
         try:
             report = await self._providers[spend.provider].poll(job_id)
         except TRANSIENT as error:
             log.debug("picture.poll", job_id=job_id, attempt=attempt, status=error.code)
+            await silence.note(error)
             if isinstance(error, ProviderBusy):
                 await asyncio.sleep(min(error.retry_after_s, 30))
             return None
@@ -133,10 +145,11 @@ class Waiter:
             denials.note(denial)
             return None
         denials.forget()
+        silence.broken()
         log.debug("picture.poll", job_id=job_id, attempt=attempt, status=report.state, progress=report.progress)
         return report
 
-    async def _show(self, spend: Spend, progress: float, overall: Callable[[float], float]) -> float:
+    async def _show(self, spend: Spend, progress: float, overall: Callable[[float], float | None]) -> float:
         data = {"step": spend.step, "progress": round(progress, 2)}
         stage = f"{spend.step}: {progress:.0%} at {spend.provider}"
         async with self._database.transaction("picture.progress") as session:

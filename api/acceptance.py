@@ -1,7 +1,5 @@
 """Accepting a request: the commit of its row is the promise; starting its workflow comes after and may fail."""
 
-import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -12,19 +10,22 @@ from pydantic import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api.dispatcher import Dispatcher
+from api.given_pictures import check_given_pictures
 from api.input_pictures import InputPictures
 from api.links import GenerationLinks
+from api.model_warnings import ModelWarning
 from api.queue_depth import QueueDepth
 from api.quotes import Quote, Quoter
+from api.request_hash import request_hash
 from contracts.frozen import Frozen
-from contracts.requests import AnyRequest, AvatarRequest, SceneRequest
+from contracts.requests import AnyRequest, AvatarSceneRequest, SceneRequest
 from contracts.statuses import Kind, Status
-from db import assets_read, generations, input_assets
+from db import generations, input_assets
 from db.engine import Database
 from db.keys import Caller
 from db.models import Generation
 from engine.starts import GenerationStart
-from errors import IdempotencyKeyReused, NotFound
+from errors import IdempotencyKeyReused
 from prompts.themes import Themes
 
 
@@ -38,6 +39,7 @@ class AcceptedAnswer(Frozen):
     quote: Quote
     queue_position: int = Field(description="Accepted generations ahead of this one; an estimate.", examples=[0])
     created_at: datetime
+    warnings: tuple[ModelWarning, ...] = Field(default=(), description="Models of it that will be shut down soon.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +65,6 @@ class _KeyTaken(Exception):
     """Another request with the same Idempotency-Key was accepted in this very moment."""
 
 
-def request_hash(request: AnyRequest) -> str:
-    """The same for requests that mean the same, however their JSON was written."""
-    canonical = json.dumps(request.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
-
-
 class Desk:
     """Where requests are accepted, or refused without a trace."""
 
@@ -92,8 +88,9 @@ class Desk:
     async def accept(self, caller: Caller, request: AnyRequest, key: str | None) -> Acceptance:
         """Accept a request, or repeat the answer that this Idempotency-Key had.
 
-        Raises IdempotencyKeyReused, UnknownTheme, UnknownModel, ModelRetired, UnsupportedSize, NotFound (the avatar),
-        ImageRejected and its kin, DatabaseUnavailable, StorageUnavailable; then nothing is left of the request.
+        Raises IdempotencyKeyReused, UnknownTheme, UnknownModel, ModelRetired, UnsupportedSize, UnsupportedParameter,
+        TooExpensive, NotFound (a picture that it starts from), ImageRejected and its kin, DatabaseUnavailable,
+        StorageUnavailable; then nothing is left of the request.
         """
         demand = _Demand(caller, request, key, request_hash(request))
         accept = self._accept
@@ -114,7 +111,7 @@ class Desk:
             if known := await self._known(session, demand):
                 return known
             generation = await self._draft(session, demand)
-            await self._check_avatar(session, demand)
+            await check_given_pictures(session, demand.caller.tenant_id, demand.request)
             await self._insert(session, generation)
         return generation
 
@@ -149,15 +146,6 @@ class Desk:
             raise RuntimeError("an insert was refused although no row has its key")
         return known
 
-    async def _check_avatar(self, session: AsyncSession, demand: _Demand) -> None:
-        request = demand.request
-        if not isinstance(request, SceneRequest) or request.avatar_asset_id is None:
-            return
-        asset_id = request.avatar_asset_id
-        found = await assets_read.of_tenant(session, demand.caller.tenant_id, asset_id, hold=True)
-        if found is None or not found[1]:
-            raise NotFound("There is no picture with the id in avatar_asset_id.")
-
     async def _insert(self, session: AsyncSession, generation: Generation) -> None:
         if not await generations.accept(session, generation):
             raise _KeyTaken
@@ -165,7 +153,7 @@ class Desk:
     async def _draft(self, session: AsyncSession, demand: _Demand) -> Generation:
         """The row that will be the promise, with the answer that every repetition will get."""
         request = demand.request
-        if not isinstance(request, AvatarRequest):
+        if isinstance(request, SceneRequest | AvatarSceneRequest):
             self._themes.get(request.scene.theme)
         quote = self._quoter.quote(request)
         generation = Generation(
@@ -186,6 +174,7 @@ class Desk:
             quote=quote,
             queue_position=await self._queue_depth.ahead(session),
             created_at=generation.created_at,
+            warnings=self._quoter.warnings(request),
         )
         generation.acceptance = answer.model_dump(mode="json", by_alias=True)
         return generation

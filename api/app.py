@@ -8,18 +8,20 @@ from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
-from standardwebhooks import Webhook
-from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from api import problems
 from api.acceptance import Desk
 from api.authentication import Authenticator
 from api.delivery_starter import DeliveryStarter
 from api.dispatcher import Dispatcher
+from api.failure_help import Helper
 from api.following import Following
 from api.input_pictures import InputPictures
 from api.metrics import Metrics
 from api.observation import Observation
+from api.provider_figures import ProviderFigures
+from api.provider_listing import ProviderListing
+from api.provider_webhooks import WebhookVerifier, make_verifiers
 from api.queue_depth import QueueDepth
 from api.quotes import Quoter
 from api.reviewing import Reviewer
@@ -27,9 +29,13 @@ from api.routes import (
     assets,
     docs,
     generation_events,
+    generation_retry,
     generations,
     health,
+    lanes,
+    openai_images,
     operations,
+    providers,
     reviews,
     sessions,
     themes,
@@ -39,17 +45,21 @@ from api.routes import (
 )
 from api.safe_fetch import SafeFetcher
 from api.services import Services
+from api.standing_view import StandingView
 from api.store_preparation import StorePreparation
+from api.suggesting import Suggester
+from api.upload_reading import UploadReader
 from config import Settings
 from contracts.names import CHANNEL_DELIVERY, CHANNEL_ENDED, CHANNEL_EVENT
 from contracts.webhook_secrets import WebhookSecrets
 from db.engine import IMPATIENT, Database
 from db.listener import Listener
-from errors import ConfigurationError
 from fault_points import fault_points
 from prompts.library import PromptLibrary
+from prompts.rewriting import Rewriter
 from prompts.themes import Themes
 from providers.catalog import Catalog
+from providers.openai_rewriting import OpenAIRewriter
 from public_http.places import PublicPlaces
 from storage.base import ObjectStorage
 from storage.minio_storage import MinioStorage
@@ -59,11 +69,15 @@ from temporal_client import connect
 ROUTERS = (
     generations.router,
     generation_events.router,
+    generation_retry.router,
+    openai_images.router,
     assets.router,
     sessions.router,
     themes.router,
+    providers.router,
     operations.router,
     reviews.router,
+    lanes.router,
     webhooks.router,
     webhook_endpoints.router,
     webhook_deliveries.router,
@@ -109,7 +123,9 @@ def create_app(
         storage=storage or _storage(settings),
         themes=PromptLibrary.load().themes,
         quoter=_quoter(settings),
-        with_jobs=frozenset(provider.name for provider in Catalog.load().providers if not provider.synchronous),
+        with_jobs=frozenset(
+            provider.name for provider in Catalog.load(settings.catalog_overrides).providers if not provider.synchronous
+        ),
         webhook_verifiers=_webhook_verifiers(settings),
     )
     app = DioramaApi(
@@ -141,7 +157,7 @@ class _Parts:
     themes: Themes
     quoter: Quoter
     with_jobs: frozenset[str]
-    webhook_verifiers: dict[str, Webhook]
+    webhook_verifiers: dict[str, WebhookVerifier]
 
 
 def _lifespan(settings: Settings, parts: _Parts) -> Lifespan:
@@ -171,14 +187,18 @@ async def _build(settings: Settings, parts: _Parts, stack: AsyncExitStack) -> Se
     dispatcher = Dispatcher(engine, database, metrics, keep_deleted=kept_deleted, reach=reach)
     await stack.enter_async_context(dispatcher.running())
     await stack.enter_async_context(DeliveryStarter(database, listener, dispatcher).running())
+    input_pictures = InputPictures(database=database, storage=storage, fetcher=fetcher)
     desk = Desk(
         database=database,
         quoter=parts.quoter,
         themes=parts.themes,
-        input_pictures=InputPictures(database=database, storage=storage, fetcher=fetcher),
+        input_pictures=input_pictures,
         queue_depth=QueueDepth(),
         dispatcher=dispatcher,
     )
+    view = StandingView(database)
+    figures = ProviderFigures(database=database, view=view, lanes_here=_lanes(settings), registry=metrics.registry)
+    stack.enter_context(figures.shown())
     return Services(
         database=database,
         storage=storage,
@@ -187,7 +207,13 @@ async def _build(settings: Settings, parts: _Parts, stack: AsyncExitStack) -> Se
         themes=parts.themes,
         authenticator=Authenticator(database, settings.api_key_pepper.get_secret_value()),
         desk=desk,
+        input_pictures=input_pictures,
+        upload_reader=UploadReader(),
+        quoter=parts.quoter,
+        failure_help=Helper(database=database, quoter=parts.quoter, suggester=_suggester(settings, stack)),
         reviewer=Reviewer(database=database, dispatcher=dispatcher, with_jobs=parts.with_jobs),
+        providers=_providers(settings, view),
+        provider_figures=figures,
         dispatcher=dispatcher,
         following=Following(database=database, listener=listener, metrics=metrics, stopping=parts.stopping),
         metrics=metrics,
@@ -198,7 +224,36 @@ async def _build(settings: Settings, parts: _Parts, stack: AsyncExitStack) -> Se
 
 
 def _quoter(settings: Settings) -> Quoter:
-    return Quoter(Catalog.load(), configured=settings.providers, review_above_usd=settings.review_above_usd)
+    catalog = Catalog.load(settings.catalog_overrides)
+    return Quoter(catalog, configured=settings.providers, review_above_usd=settings.review_above_usd)
+
+
+def _suggester(settings: Settings, stack: AsyncExitStack) -> Suggester:
+    rules = Rewriter.load()
+    if settings.rewrite_model is None or settings.openai_api_key is None:
+        return Suggester(rules)
+    model = OpenAIRewriter(key=settings.openai_api_key, model=settings.rewrite_model, base_url=settings.openai_base_url)
+    stack.push_async_callback(model.close)
+    return Suggester(rules, model)
+
+
+def _lanes(settings: Settings) -> list[tuple[str, str]]:
+    """The providers with a key here, and their models."""
+    here = [one for one in Catalog.load(settings.catalog_overrides).models if one.provider in settings.providers]
+    return [*((name, "") for name in sorted(settings.providers)), *((one.provider, one.model) for one in here)]
+
+
+def _providers(settings: Settings, view: StandingView) -> ProviderListing:
+    catalog = Catalog.load(settings.catalog_overrides)
+    return ProviderListing(
+        catalog=catalog,
+        configured=settings.providers,
+        limits={
+            one.name: settings.creates_per_minute(one.name, otherwise=one.creates_per_minute)
+            for one in catalog.providers
+        },
+        view=view,
+    )
 
 
 def _storage(settings: Settings) -> ObjectStorage:
@@ -216,11 +271,7 @@ def _storage(settings: Settings) -> ObjectStorage:
     return StorageWithFaultPoints(storage, fault_points(settings.crash_lab, "api"))
 
 
-def _webhook_verifiers(settings: Settings) -> dict[str, Webhook]:
-    secret = settings.replicate_webhook_secret.get_secret_value() if settings.replicate_webhook_secret else ""
-    if not secret:
-        return {}
-    try:
-        return {"replicate": Webhook(secret)}
-    except (ValueError, EmptyWebhookSecretError):
-        raise ConfigurationError("DIORAMA_REPLICATE_WEBHOOK_SECRET is not of the form whsec_<base64>.") from None
+def _webhook_verifiers(settings: Settings) -> dict[str, WebhookVerifier]:
+    return make_verifiers(
+        {"replicate": settings.replicate_webhook_secret, "wavespeed": settings.wavespeed_webhook_secret}
+    )

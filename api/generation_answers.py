@@ -8,10 +8,13 @@ from uuid import UUID
 
 from pydantic import Field
 
-from api.links import AssetLinks, GenerationLinks
+from api.alternatives import Alternative
+from api.failure_help import FAILED, FailureHelp
+from api.links import AssetLinks, FailureLinks, GenerationLinks
 from contracts.frozen import Frozen
 from contracts.pictures import Failure, PictureMade, UndoReport
 from contracts.statuses import Kind, Status, Step
+from contracts.wishes import Adjustment
 from db.models import Generation
 from errors import error_class
 
@@ -30,6 +33,9 @@ class PictureAnswer(Frozen):
     provider: str
     model: str
     cost_usd: Decimal
+    adjustments: tuple[Adjustment, ...] = Field(
+        default=(), description="Wishes that the model could not meet as they were, and what was done instead."
+    )
 
     @classmethod
     def of(cls, made: PictureMade) -> Self:
@@ -46,6 +52,7 @@ class PictureAnswer(Frozen):
             provider=made.provider,
             model=made.model,
             cost_usd=made.cost_usd,
+            adjustments=made.adjustments,
         )
 
 
@@ -59,9 +66,17 @@ class FailureAnswer(Frozen):
     step: Step | None = None
     retryable: bool = Field(description="The same request may succeed later.")
     facts: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
+    links: FailureLinks | None = Field(default=None, description="What can be done next; empty while people decide.")
+    suggested_prompt: str | None = Field(
+        default=None, description="Other words for a refused prompt; only when the generation itself is read."
+    )
+    suggested_field: str | None = Field(default=None, description="Where they belong.", examples=["/prompt"])
+    alternatives: tuple[Alternative, ...] = Field(
+        default=(), description="Who else could make it; only when the generation itself is read."
+    )
 
     @classmethod
-    def of(cls, failure: Failure) -> Self:
+    def of(cls, failure: Failure, *, links: FailureLinks | None = None, help_: FailureHelp | None = None) -> Self:
         """A failure in the words of the error tree."""
         known = error_class(failure.code)
         return cls(
@@ -72,6 +87,8 @@ class FailureAnswer(Frozen):
             step=failure.step,
             retryable=known.retryable,
             facts=failure.facts,
+            links=links,
+            **(dict(help_) if help_ else {}),
         )
 
 
@@ -98,8 +115,8 @@ class GenerationAnswer(Frozen):
     links: GenerationLinks
 
     @classmethod
-    def of(cls, row: Generation) -> Self:
-        """A generation's row as an answer."""
+    def of(cls, row: Generation, help_: FailureHelp | None = None) -> Self:
+        """A generation's row as an answer, with the help for a failure where its owner reads it."""
         made = [PictureMade.model_validate(picture) for picture in (row.result or {}).get("pictures", [])]
         return cls(
             id=row.id,
@@ -113,7 +130,7 @@ class GenerationAnswer(Frozen):
             quote_max_usd=row.quote_max_usd,
             cost_usd=row.cost_usd,
             pictures=tuple(PictureAnswer.of(picture) for picture in made),
-            error=FailureAnswer.of(Failure.model_validate(row.error)) if row.error else None,
+            error=_failure(row, help_),
             rollback=tuple(UndoReport.model_validate(report) for report in row.rollback or ()),
             cancel_requested=row.cancel_requested_at is not None,
             created_at=row.created_at,
@@ -121,6 +138,13 @@ class GenerationAnswer(Frozen):
             finished_at=row.finished_at,
             links=GenerationLinks.of(row.id),
         )
+
+
+def _failure(row: Generation, help_: FailureHelp | None) -> FailureAnswer | None:
+    if row.error is None:
+        return None
+    links = FailureLinks.of(row.id) if row.status in FAILED else None
+    return FailureAnswer.of(Failure.model_validate(row.error), links=links, help_=help_)
 
 
 class GenerationPage(Frozen):

@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import structlog
 
@@ -38,7 +38,7 @@ async def _whole(body: bytes) -> AsyncIterator[bytes]:
 
 
 class InputPictures:
-    """Brings clients' pictures in; nothing is left behind when their generation is not accepted."""
+    """Brings clients' pictures in; nothing is left behind when their generation, or their upload, is not accepted."""
 
     def __init__(self, *, database: Database, storage: ObjectStorage, fetcher: SafeFetcher) -> None:
         self._database = database
@@ -47,9 +47,27 @@ class InputPictures:
 
     async def fetch(self, url: str) -> InputPicture:
         """The picture behind a URL; nothing is written. Raises errors of the ImageRejected branch."""
-        body = await self._fetcher.fetch(url)
-        facts = await asyncio.to_thread(inspect, body, max_bytes=MAX_BYTES)
-        return InputPicture(body, facts, hashlib.sha256(body).hexdigest())
+        return await self._proved(await self._fetcher.fetch(url))
+
+    async def uploaded(self, body: bytes, *, tenant_id: UUID) -> Asset:
+        """The client's own picture, stored, for any of its generations; the same bytes give the same picture again.
+
+        It goes when no generation has used it within a day (see db/retention.py). Raises errors of the ImageRejected branch,
+        DatabaseUnavailable, StorageUnavailable, and ServiceUnavailable when it was taken back meanwhile.
+        """
+        picture = await self._proved(body)
+        async with self._database.transaction("upload.pending") as session:
+            same = {"sha256": picture.sha256, "content_type": picture.facts.content_type}
+            if known := await input_assets.known_upload(session, tenant_id, **same):
+                return known
+            asset = await assets.announce(session, self._row(picture, tenant_id, folder=uuid4()))
+        try:
+            await self._put(asset, picture)
+            async with self._database.transaction("upload.stored") as session:
+                return await input_assets.keep_upload(session, asset.id)
+        except BaseException:
+            await asyncio.shield(self.take_back(asset))
+            raise
 
     @asynccontextmanager
     async def stored(self, picture: InputPicture, *, tenant_id: UUID, generation_id: UUID) -> AsyncIterator[Asset]:
@@ -57,7 +75,7 @@ class InputPictures:
 
         When the block fails or is canceled, object and row are taken back.
         """
-        asset = self._row(picture, tenant_id, generation_id)
+        asset = self._row(picture, tenant_id, folder=generation_id)
         async with self._database.transaction("input.pending") as session:
             await assets.announce(session, asset)
         try:
@@ -83,6 +101,11 @@ class InputPictures:
         except (DioramaError, TimeoutError) as error:
             log.warning("input_picture.left_behind", asset=str(asset.id), error=type(error).__name__)
 
+    @staticmethod
+    async def _proved(body: bytes) -> InputPicture:
+        facts = await asyncio.to_thread(inspect, body, max_bytes=MAX_BYTES)
+        return InputPicture(body, facts, hashlib.sha256(body).hexdigest())
+
     async def _put(self, asset: Asset, picture: InputPicture) -> None:
         words = {"generation": str(asset.key).split("/")[1], "step": asset.step.value}
         new = NewObject(
@@ -91,13 +114,14 @@ class InputPictures:
         await self._storage.put(new, _whole(picture.body), len(picture.body))
 
     @staticmethod
-    def _row(picture: InputPicture, tenant_id: UUID, generation_id: UUID) -> Asset:
+    def _row(picture: InputPicture, tenant_id: UUID, *, folder: UUID) -> Asset:
+        """`folder`: its generation's, or one of its own, as the key of a picture that was deleted is not used again."""
         facts = picture.facts
         return Asset(
             tenant_id=tenant_id,
             step=Step.input,
             role=AssetRole.input,
-            key=object_key(tenant_id, generation_id, Step.input, picture.sha256, facts.content_type),
+            key=object_key(tenant_id, folder, Step.input, picture.sha256, facts.content_type),
             content_type=facts.content_type,
             size_bytes=len(picture.body),
             sha256=picture.sha256,

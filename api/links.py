@@ -25,6 +25,18 @@ class GenerationLinks(Frozen):
         )
 
 
+class FailureLinks(Frozen):
+    """What can be done about a generation that failed: send it again, or look for another model."""
+
+    retry: str = Field(examples=["/v1/generations/0199c0de-0000-7000-8000-000000000001/retry"])
+    models: str = Field(examples=["/v1/models"])
+
+    @classmethod
+    def of(cls, generation_id: UUID) -> Self:
+        """The links of one generation."""
+        return cls(retry=f"/v1/generations/{generation_id}/retry", models="/v1/models")
+
+
 class AssetLinks(Frozen):
     """`content` streams the bytes through this API; `download` redirects to the store."""
 

@@ -1,17 +1,18 @@
 """What a request may cost, from the catalog's prices, before anything is accepted."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 
 from pydantic import Field
 
+from api.model_warnings import ModelWarning
 from contracts.frozen import Frozen
 from contracts.pictures import Candidate
-from contracts.requests import AnyRequest, PlannedPicture, Quality, planned_pictures
+from contracts.requests import AnyRequest, PlannedPicture, planned_pictures
 from providers.catalog import Catalog
+from providers.wish import Wish
 
 
 class Quote(Frozen):
@@ -21,17 +22,6 @@ class Quote(Frozen):
     max_usd: Decimal = Field(examples=["0.13"])
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """What a request wants of every model."""
-
-    quality: Quality
-    provider: str | None
-    model: str | None
-    force: bool
-    today: date
-
-
 class Quoter:
     """Prices requests, which also proves that there is a model for every picture."""
 
@@ -39,31 +29,37 @@ class Quoter:
         self._catalog = catalog
         self._configured = configured
         self._review_above_usd = review_above_usd
-        self._candidates = lru_cache(maxsize=256)(self._ask_catalog)  # few combinations, asked for at every POST
+        self._plans = lru_cache(maxsize=256)(self._ask_catalog)  # few combinations, asked for at every POST
 
     def quote(self, request: AnyRequest) -> Quote:
-        """The price of all pictures. Raises UnknownModel, ModelRetired, UnsupportedSize, InvalidRequest."""
-        wish = _Wish(request.quality, request.provider, request.model, request.force_model, datetime.now(UTC).date())
-        plans = [(planned, self._candidates(planned, wish)) for planned in planned_pictures(request)]
+        """The price of all pictures.
+
+        Raises UnknownModel, ModelRetired, UnsupportedSize, UnsupportedParameter, TooExpensive, InvalidRequest.
+        """
+        plans = self._plans(planned_pictures(request), _wish(request))
         return Quote(
-            expected_usd=sum((self._price(planned, models[0], wish) for planned, models in plans), Decimal(0)),
-            max_usd=sum((max(model.max_usd for model in models) for _, models in plans), Decimal(0)),
+            expected_usd=sum((_likely(models[0]) for models in plans), Decimal(0)),
+            max_usd=sum((max(model.max_usd for model in models) for models in plans), Decimal(0)),
         )
 
-    def _price(self, planned: PlannedPicture, model: Candidate, wish: _Wish) -> Decimal:
-        entry = self._catalog.entry(model.provider, model.model)
-        return self._catalog.price(entry, wish.quality, planned.size, planned.references, shape=planned.shape)
+    def plans(self, request: AnyRequest) -> Sequence[Sequence[Candidate]]:
+        """For each picture the models that can make it, best first. Raises what `quote` raises."""
+        return self._plans(planned_pictures(request), _wish(request))
 
-    def _ask_catalog(self, planned: PlannedPicture, wish: _Wish) -> Sequence[Candidate]:
-        return self._catalog.candidates(
-            step=planned.step,
-            size=planned.size,
-            quality=wish.quality,
-            references=planned.references,
-            provider=wish.provider,
-            model=wish.model,
-            force=wish.force,
-            configured=self._configured,
-            today=wish.today,
-            review_above_usd=self._review_above_usd,
-        )
+    def warnings(self, request: AnyRequest) -> tuple[ModelWarning, ...]:
+        """The preferred models of the pictures that will be shut down soon. Raises what `quote` raises."""
+        wish = _wish(request)
+        preferred = {(models[0].provider, models[0].model) for models in self._plans(planned_pictures(request), wish)}
+        entries = [self._catalog.entry(provider, model) for provider, model in sorted(preferred)]
+        return tuple(ModelWarning.of(entry) for entry in entries if entry.ends_soon(wish.today))
+
+    def _ask_catalog(self, pictures: Sequence[PlannedPicture], wish: Wish) -> Sequence[Sequence[Candidate]]:
+        return self._catalog.plan(pictures, wish, configured=self._configured, review_above_usd=self._review_above_usd)
+
+
+def _wish(request: AnyRequest) -> Wish:
+    return Wish.of(request, datetime.now(UTC).date())
+
+
+def _likely(model: Candidate) -> Decimal:
+    return model.max_usd if model.likely_usd is None else model.likely_usd

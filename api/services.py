@@ -3,16 +3,22 @@
 from dataclasses import dataclass
 
 from fastapi.requests import HTTPConnection
-from standardwebhooks import Webhook
 from temporalio.client import Client
 
 from api.acceptance import Desk
 from api.authentication import Authenticator
 from api.dispatcher import Dispatcher
+from api.failure_help import Helper
 from api.following import Following
+from api.input_pictures import InputPictures
 from api.metrics import Metrics
+from api.provider_figures import ProviderFigures
+from api.provider_listing import ProviderListing
+from api.provider_webhooks import WebhookVerifier
+from api.quotes import Quoter
 from api.reviewing import Reviewer
 from api.store_preparation import StorePreparation
+from api.upload_reading import UploadReader
 from contracts.webhook_secrets import WebhookSecrets
 from db.engine import Database
 from prompts.themes import Themes
@@ -31,11 +37,17 @@ class Services:
     themes: Themes
     authenticator: Authenticator
     desk: Desk
+    input_pictures: InputPictures
+    upload_reader: UploadReader
+    quoter: Quoter
+    failure_help: Helper
     reviewer: Reviewer
+    providers: ProviderListing
+    provider_figures: ProviderFigures
     dispatcher: Dispatcher
     following: Following
     metrics: Metrics
-    webhook_verifiers: dict[str, Webhook]
+    webhook_verifiers: dict[str, WebhookVerifier]
     webhook_places: PublicPlaces
     webhook_secrets: WebhookSecrets
 

@@ -1,4 +1,4 @@
-"""`diorama generate avatar | scene | avatar-scene`."""
+"""`diorama generate avatar | scene | avatar-scene | image | enhance`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,6 +9,7 @@ from commands.connection import Connection, find_connection
 from commands.exit_codes import ExitCode
 from commands.http_client import Json, connected
 from commands.options import STACK_DIR, ApiKey, ApiUrl, AsJson, StackDir
+from commands.own_pictures import with_uploads
 from commands.request_body import request_body
 from commands.running import run
 from commands.screen import Screen
@@ -16,8 +17,8 @@ from commands.watching import conclude, watch_to_end
 
 app = typer.Typer(add_completion=False)
 
-What = Literal["avatar", "scene", "avatar-scene"]
-AVATAR, SCENE, EVERY = "The avatar", "The scene", "Every kind"
+What = Literal["avatar", "scene", "avatar-scene", "image", "enhance"]
+AVATAR, SCENE, IMAGE, ENHANCE, EVERY = "The avatar", "The scene", "image", "enhance", "Every kind"
 
 
 @app.command()
@@ -44,6 +45,36 @@ def generate(
     image_url: Annotated[
         str | None, typer.Option(help="kind scene: the avatar, as a picture on the web.", rich_help_panel=SCENE)
     ] = None,
+    prompt: Annotated[str | None, typer.Option(help="The whole prompt, word for word.", rich_help_panel=IMAGE)] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A picture to work from: an asset id, or a file to be uploaded. May be given several times; enhance: once.",
+            rich_help_panel=IMAGE,
+        ),
+    ] = None,
+    image_use: Annotated[
+        Literal["reference", "start", "sketch"] | None,
+        typer.Option(help="What --image is. Default: reference.", rich_help_panel=IMAGE),
+    ] = None,
+    count: Annotated[int | None, typer.Option(help="How many pictures, 1 to 10.", rich_help_panel=IMAGE)] = None,
+    size: Annotated[str | None, typer.Option(help="WIDTHxHEIGHT, or native.", rich_help_panel=IMAGE)] = None,
+    negative_prompt: Annotated[str | None, typer.Option(help="What shall not be in it.", rich_help_panel=IMAGE)] = None,
+    seed: Annotated[int | None, typer.Option(rich_help_panel=IMAGE)] = None,
+    steps: Annotated[int | None, typer.Option(rich_help_panel=IMAGE)] = None,
+    guidance: Annotated[float | None, typer.Option(rich_help_panel=IMAGE)] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(help="With --image-use start: 0 keeps the picture, 1 forgets it.", rich_help_panel=IMAGE),
+    ] = None,
+    transparent: Annotated[bool, typer.Option("--transparent", rich_help_panel=IMAGE)] = False,
+    output_format: Annotated[
+        Literal["png", "jpeg", "webp"] | None, typer.Option("--format", rich_help_panel=IMAGE)
+    ] = None,
+    operation: Annotated[
+        Literal["upscale", "face_restore"] | None, typer.Option(help="Default: upscale.", rich_help_panel=ENHANCE)
+    ] = None,
+    scale: Annotated[int | None, typer.Option(help="How many times larger: 2 or 4.", rich_help_panel=ENHANCE)] = None,
     session: Annotated[str | None, typer.Option(help="Groups generations.", rich_help_panel=EVERY)] = None,
     tag: Annotated[list[str] | None, typer.Option(help="May be given several times.", rich_help_panel=EVERY)] = None,
     quality: Annotated[Literal["low", "medium", "high"] | None, typer.Option(rich_help_panel=EVERY)] = None,
@@ -52,6 +83,16 @@ def generate(
     force_model: Annotated[
         bool, typer.Option("--force-model", help="Although its shutdown date has passed.", rich_help_panel=EVERY)
     ] = False,
+    strategy: Annotated[
+        Literal["pinned", "cheapest", "fastest", "best", "balanced"] | None,
+        typer.Option(help="How a model is chosen.", rich_help_panel=EVERY),
+    ] = None,
+    only_provider: Annotated[
+        list[str] | None, typer.Option(help="Only these may be used; several times.", rich_help_panel=EVERY)
+    ] = None,
+    max_cost: Annotated[
+        str | None, typer.Option(help="USD that all of it may cost at most.", rich_help_panel=EVERY)
+    ] = None,
     deadline: Annotated[
         int | None, typer.Option(help="Seconds that a picture may take, 5 to 1800.", rich_help_panel=EVERY)
     ] = None,
@@ -65,7 +106,7 @@ def generate(
     stack_dir: StackDir = STACK_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for pictures: avatar, scene or avatar-scene.
+    """Ask for pictures: avatar, scene, avatar-scene, image or enhance.
 
     What is left out gets the server's default. The generation lives on the server: Ctrl-C stops the watching, not the work.
     """
@@ -74,6 +115,18 @@ def generate(
         avatar={"description": description, "style": style, "size": avatar_size},
         scene={"theme": theme, "details": details, "size": scene_size},
         source={"avatar_asset_id": avatar_asset, "image_url": image_url},
+        words={"prompt": prompt, "count": count, "size": size, "image_use": image_use},
+        traits={
+            "negative_prompt": negative_prompt,
+            "seed": seed,
+            "steps": steps,
+            "guidance": guidance,
+            "strength": strength,
+            "transparent": transparent or None,
+            "output_format": output_format,
+        },
+        enhancement={"operation": operation, "scale": scale},
+        pictures=image or (),
         options={
             "session_id": session,
             "tags": tag,
@@ -81,6 +134,9 @@ def generate(
             "provider": provider,
             "model": model,
             "force_model": force_model or None,
+            "strategy": strategy,
+            "providers": only_provider,
+            "max_cost_usd": max_cost,
             "deadline_s": deadline,
         },
     )
@@ -97,9 +153,11 @@ async def _generate(
     screen: Screen, connection: Connection, body: Json, key: str | None, *, wait: bool, out: Path | None
 ) -> ExitCode:
     async with connected(connection) as client:
-        accepted = await client.submit(body, idempotency_key=key)
+        accepted = await client.submit(await with_uploads(client, body), idempotency_key=key)
         screen.record("accepted", generation=accepted)
         screen.say(f"Generation {accepted['id']}, at most {accepted['quote']['max_usd']} USD")
+        for warning in accepted.get("warnings", ()):  # an API of an earlier release has none
+            screen.say(f"[yellow]{warning['detail']}[/yellow]")
         if not wait:
             screen.say(f"Follow it with: diorama watch {accepted['id']}")
             return ExitCode.ok

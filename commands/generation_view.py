@@ -7,7 +7,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from commands.generation_event import GenerationEvent
 from commands.screen import Screen
 
-STEPS = {"avatar": ("avatar",), "scene": ("scene",), "avatar_scene": ("avatar", "scene")}
+# How many variants there will be, nobody says: each gets its bar when it is first heard of.
+VARIANT = "variant-"
+STEPS = {"avatar": ("avatar",), "scene": ("scene",), "avatar_scene": ("avatar", "scene"), "enhance": ("enhanced",)}
 # Where a picture stands when its provider tells no progress of its own.
 ORDERED = 0.05
 MADE = 0.95
@@ -18,11 +20,9 @@ class GenerationView:
 
     def __init__(self, screen: Screen, kind: str) -> None:
         self._screen = screen
-        columns = (TextColumn("{task.description:<8}"), BarColumn(bar_width=24), TextColumn("{task.fields[stage]}"))
+        columns = (TextColumn("{task.description:<10}"), BarColumn(bar_width=24), TextColumn("{task.fields[stage]}"))
         self._progress = Progress(*columns, TimeElapsedColumn(), console=screen.console, disable=not screen.is_live)
-        self._bars: dict[str, TaskID] = {
-            step: self._progress.add_task(step, total=1.0, start=False, stage="waiting") for step in STEPS[kind]
-        }
+        self._bars: dict[str, TaskID] = {step: self._new_bar(step) for step in STEPS.get(kind, ())}
 
     def __enter__(self) -> "GenerationView":
         self._progress.start()
@@ -55,13 +55,20 @@ class GenerationView:
                 self._move(step, ORDERED + (MADE - ORDERED) * float(data["progress"]), None)
             case "stored":
                 self._move(step, 1.0, f"stored, {data['cost_usd']} USD")
+            case "failover":
+                self._move(step, ORDERED, str(data.get("message") or "going on elsewhere"))
             case "deleted":
                 self._move(step, 0.0, "taken back")
 
+    def _new_bar(self, step: str) -> TaskID:
+        return self._progress.add_task(step, total=1.0, start=False, stage="waiting")
+
     def _move(self, step: str, completed: float, stage: str | None) -> None:
         bar = self._bars.get(step)
-        if bar is None:
+        if bar is None and not step.startswith(VARIANT):
             return
+        if bar is None:
+            bar = self._bars[step] = self._new_bar(step)
         task = self._progress.tasks[bar]
         if not task.started:
             self._progress.start_task(bar)

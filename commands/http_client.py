@@ -18,6 +18,8 @@ from commands.troubles import RequestRefused
 Json = dict[str, Any]
 
 TIMEOUT_S = 30.0
+# The API waits so long for a picture to arrive.
+UPLOAD_S = 75.0
 # The API answers by itself after two minutes.
 ROUND_TIMEOUT_S = 150.0
 # The API sends a sign of life every 15 s; three of them missed means that the connection is dead.
@@ -51,6 +53,13 @@ class DioramaClient:
             cursor = page["next_cursor"]
             if cursor is None:
                 return
+
+    async def upload(self, picture: bytes, content_type: str) -> Json:
+        """Bring a picture in; the same bytes are the same picture. Raises RequestRefused, ServerUnreachable."""
+        headers = {"Content-Type": content_type}
+        request = self._http.build_request("POST", "/v1/assets", content=picture, headers=headers, timeout=UPLOAD_S)
+        answer: Json = (await self._send(request)).json()
+        return answer
 
     async def cancel(self, generation_id: str) -> Json:
         """Ask a generation to stop. Raises RequestRefused (it has ended), ServerUnreachable."""

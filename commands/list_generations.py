@@ -15,7 +15,7 @@ from commands.screen import Screen
 app = typer.Typer(add_completion=False)
 
 Status = Literal["queued", "running", "succeeded", "failed", "canceled", "needs_review"]
-Kind = Literal["avatar", "scene", "avatar_scene"]
+Kind = Literal["avatar", "scene", "avatar_scene", "image", "enhance"]
 
 
 @app.command("list")

@@ -3,6 +3,8 @@
 from datetime import datetime
 from pathlib import Path
 
+from rich.markup import escape
+
 from commands.exit_codes import ExitCode, of_status
 from commands.generation_view import GenerationView
 from commands.http_client import DioramaClient, Json
@@ -46,13 +48,19 @@ def _ending(generation: Json, took: float | None) -> str:
         case "canceled":
             return f"[yellow]canceled[/yellow]: {cost}{_left_behind(generation)}"
         case status:
-            return f"[red]{status}[/red]: {_reason(error) if error else ''} ({cost}){_left_behind(generation)}"
+            words = f"{_reason(error)} ({cost})" if error else f"({cost})"
+            return f"[red]{status}[/red]: {words}{_left_behind(generation)}{_other_words(error)}"
 
 
 def _reason(error: Json) -> str:
     """What went wrong and what to do; a detail that only repeats the title is said once."""
     said = dict.fromkeys(str(error[name]).rstrip(".") for name in ("title", "detail", "suggestion") if error[name])
     return f"{'. '.join(said)}."
+
+
+def _other_words(error: Json | None) -> str:
+    suggested = error.get("suggested_prompt") if error else None
+    return f"\n  in other words, perhaps: {escape(str(suggested))}" if suggested else ""
 
 
 def _left_behind(generation: Json) -> str:

@@ -8,6 +8,8 @@ DELIVERY_QUEUE = "diorama-deliveries"  # of its own: receivers that hang must no
 WORKFLOW_AVATAR = "diorama.Avatar"
 WORKFLOW_SCENE = "diorama.Scene"
 WORKFLOW_AVATAR_SCENE = "diorama.AvatarScene"
+WORKFLOW_IMAGE = "diorama.Image"
+WORKFLOW_ENHANCE = "diorama.Enhance"
 WORKFLOW_DELETE_SESSION = "diorama.DeleteSession"
 
 WORKFLOW_TAKE_BACK = "diorama.TakeBack"
@@ -17,6 +19,7 @@ WORKFLOW_DELIVER = "diorama.DeliverWebhook"
 ACTIVITY_OPEN = "generation.open"
 ACTIVITY_CLOSE = "generation.close"
 ACTIVITY_BEGUN = "generation.begun"
+ACTIVITY_REPLAN = "generation.replan"
 ACTIVITY_MAKE_PICTURE = "picture.make"
 ACTIVITY_UNDO_PICTURE = "picture.undo"
 ACTIVITY_DELETE_SESSION = "session.delete"
@@ -36,6 +39,7 @@ CHANNEL_ENDED = "diorama_ended"  # a generation has ended; payload: generation i
 CHANNEL_WAKE = "diorama_wake"  # a provider sent word about a generation's job; payload: generation id
 CHANNEL_DELIVERY = "diorama_delivery"  # an event is to be delivered to a tenant's endpoint; payload: generation id
 CHANNEL_CANCEL = "diorama_cancel"  # a client wants to stop a generation; payload: generation id
+CHANNEL_STANDING = "diorama_standing"  # a breaker or an operator changed how a provider stands; payload: its name
 
 
 def provider_queue(provider: str) -> str:

@@ -8,16 +8,21 @@ from pydantic import Field
 
 from contracts.frozen import Frozen
 from contracts.statuses import Kind, Step
+from contracts.wishes import Adjustment
 
 
 class Candidate(Frozen):
-    """A model that can make the picture; what one purchase may cost at most, and what the catalog expects (USD)."""
+    """A model that can make the picture; what one purchase may cost at most, and what the catalog expects (USD).
+
+    `adjustments`: the wishes that this model cannot meet as they are; only fallbacks have any.
+    """
 
     provider: str
     model: str
     max_usd: Decimal
     likely_usd: Decimal | None = None
     unknown_policy: Literal["review", "resubmit"]
+    adjustments: tuple[Adjustment, ...] = ()
 
 
 class StepPlan(Frozen):
@@ -43,8 +48,11 @@ class AssetRef(Frozen):
 class PictureOrder(Frozen):
     """Make this step's picture with this model; `purchase` counts the purchases of the step from 0.
 
+    It works from `reference`, and where there is more than one picture to work from, from `references` instead.
+
     It is picture number `part` (from 0) of `parts` that the generation is to have. `alternatives`: so many candidates come
-    after this one, so that a provider that cannot be reached need not be waited for.
+    after this one, so that a provider that cannot be reached need not be waited for. `beside`: the others are made at the
+    same time, so that how far the generation is must be counted.
     """
 
     generation_id: UUID
@@ -53,15 +61,22 @@ class PictureOrder(Frozen):
     purchase: int
     candidate: Candidate
     reference: AssetRef | None
+    references: tuple[AssetRef, ...] = ()
     deadline_s: int
     possible_duplicate: bool = False
     alternatives: int = 0
     part: int = 0
     parts: int = 1
+    beside: bool = False
 
-    def overall(self, done: float) -> float:
-        """How far the generation is (0..1) when this picture is `done` (0..1)."""
-        return round((self.part + done) / self.parts, 3)
+    @property
+    def works_from(self) -> tuple[AssetRef, ...]:
+        """The pictures that it works from, in order."""
+        return self.references or ((self.reference,) if self.reference else ())
+
+    def overall(self, done: float) -> float | None:
+        """How far the generation is (0..1) when this picture is `done` (0..1); None: that cannot be told by this picture."""
+        return None if self.beside else round((self.part + done) / self.parts, 3)
 
 
 class PictureMade(Frozen):
@@ -72,6 +87,7 @@ class PictureMade(Frozen):
     provider: str
     model: str
     cost_usd: Decimal
+    adjustments: tuple[Adjustment, ...] = ()
 
 
 class UndoOrder(Frozen):
@@ -102,7 +118,7 @@ class GenerationInput(Frozen):
 
 
 class Opened(Frozen):
-    """The plan for a generation; `reference` is the picture a scene starts from, `begun` what earlier runs began.
+    """The plan for a generation; `reference` is the picture a scene starts from, `references` those of an image, `begun` what earlier runs began.
 
     `canceled`: stop before the first buy; `ended`: it has ended already, and nothing may be done any more. An attempt that
     does not heartbeat for `heartbeat_s` seconds counts as dead.
@@ -110,6 +126,7 @@ class Opened(Frozen):
 
     steps: tuple[StepPlan, ...]
     reference: AssetRef | None = None
+    references: tuple[AssetRef, ...] = ()
     begun: tuple[Step, ...] = ()
     canceled: bool = False
     ended: bool = False

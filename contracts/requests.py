@@ -1,6 +1,7 @@
 """What a client may ask for, discriminated by `kind`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from contracts.frozen import Frozen
 from contracts.statuses import Kind, Step
+from contracts.wishes import Capability, PictureTraits, Shape, Strategy
 
 # Long enough for a careful description, short enough that no template passes the 32,000 characters OpenAI takes.
 Description = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]
@@ -15,6 +17,10 @@ Details = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100
 ThemeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,60}$")]
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,50}$")]
 SessionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,100}$")]
+# As long as OpenAI takes them; with that, the whole prompt is the client's own.
+Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=32_000)]
+ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,50}$")]
+Pixels = Annotated[str, StringConstraints(pattern=r"^(native|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$")]
 Quality = Literal["low", "medium", "high"]
 AvatarSize = Literal["1024x1024", "native"]
 SceneSize = Literal["1920x1080", "1280x720", "native"]
@@ -57,7 +63,22 @@ class RequestOptions(Frozen):
     provider: str | None = Field(default=None, max_length=50, description="Empty: the catalog's order.")
     model: str | None = Field(default=None, max_length=100, examples=["openai/gpt-image-2.5-flare"])
     force_model: bool = Field(default=False, description="Use a model although its shutdown date has passed.")
+    strategy: Strategy | None = Field(
+        default=None,
+        description="How a model is chosen among those that can make it; `pinned`: the named one at the named provider, and no "
+        "other when it fails. Empty: `balanced` among the models that are recommended.",
+    )
+    providers: tuple[ProviderName, ...] = Field(default=(), max_length=20, description="Only these may be used.")
+    max_cost_usd: Annotated[Decimal, Field(gt=0, le=1000, max_digits=10, decimal_places=6)] | None = Field(
+        default=None, description="What the whole generation may cost at most, in USD."
+    )
     deadline_s: Annotated[int, Field(ge=5, le=1800)] = Field(default=300, description="Seconds a picture may take.")
+
+    @model_validator(mode="after")
+    def _pinned_names_a_model(self) -> Self:
+        if self.strategy == "pinned" and (self.model is None or self.provider is None):
+            raise ValueError("strategy pinned needs provider and model")
+        return self
 
 
 class AvatarRequest(RequestOptions):
@@ -92,7 +113,51 @@ class AvatarSceneRequest(RequestOptions):
     scene: SceneSpec
 
 
-AnyRequest = AvatarRequest | SceneRequest | AvatarSceneRequest
+class ImageRequest(RequestOptions):
+    """Pictures from the caller's own words, alone or with pictures of ours: one to ten, made side by side, of one fate."""
+
+    kind: Literal[Kind.image]
+    prompt: Annotated[Prompt, AfterValidator(_printable)] = Field(examples=["a lighthouse made of glass, at dusk"])
+    size: Pixels = Field(default="native", description="Pixels, or `native` for what the model gives.")
+    count: Annotated[int, Field(ge=1, le=10)] = Field(default=1, description="How many pictures.")
+    image_asset_ids: tuple[UUID, ...] = Field(default=(), max_length=16, description="Pictures of yours to work from.")
+    image_use: Literal["reference", "start", "sketch"] = Field(
+        default="reference",
+        description="What the given pictures are: examples to look at, the picture to change (by traits.strength), or a sketch.",
+    )
+    traits: PictureTraits = PictureTraits()
+
+    @model_validator(mode="after")
+    def _one_picture_to_start_from(self) -> Self:
+        if self.image_use != "reference" and len(self.image_asset_ids) != 1:
+            raise ValueError("image_use start and sketch need exactly one picture in image_asset_ids")
+        return self
+
+    @model_validator(mode="after")
+    def _transparency_can_be_kept(self) -> Self:
+        if self.traits.transparent and self.traits.output_format == "jpeg":
+            raise ValueError("a JPEG picture cannot be transparent: choose png or webp")
+        return self
+
+    @property
+    def capability(self) -> Capability:
+        """What a model must be able to do for it."""
+        if not self.image_asset_ids:
+            return "text_to_image"
+        uses: dict[str, Capability] = {"start": "image_variation", "sketch": "sketch_to_image"}
+        return uses.get(self.image_use, "image_to_image")
+
+
+class EnhanceRequest(RequestOptions):
+    """A better version of a picture of yours: larger, or with its faces restored."""
+
+    kind: Literal[Kind.enhance]
+    image_asset_id: UUID
+    operation: Literal["upscale", "face_restore"] = "upscale"
+    scale: Literal[2, 4] = Field(default=2, description="How many times larger; only for upscale.")
+
+
+AnyRequest = AvatarRequest | SceneRequest | AvatarSceneRequest | ImageRequest | EnhanceRequest
 GenerationRequest = Annotated[AnyRequest, Field(discriminator="kind")]
 
 
@@ -103,21 +168,49 @@ class PlannedPicture:
     step: Step
     size: tuple[int, int] | None
     references: int
+    capability: Capability = "text_to_image"
+    traits: PictureTraits = field(default_factory=PictureTraits)
 
     @property
-    def shape(self) -> Literal["square", "wide"]:
-        """What is asked for where the size is open."""
-        return "square" if self.step is Step.avatar else "wide"
+    def shape(self) -> Shape:
+        """What is asked for where the size is open: scenes are wide; else the shape of the size."""
+        if self.step is Step.scene:
+            return "wide"
+        if self.size is None or self.size[0] == self.size[1]:
+            return "square"
+        return "wide" if self.size[0] > self.size[1] else "tall"
 
 
 def planned_pictures(request: AnyRequest) -> tuple[PlannedPicture, ...]:
     """The pictures that a request asks for, in order."""
+    if isinstance(request, ImageRequest):
+        return tuple(_variant(request, number) for number in range(1, request.count + 1))
+    if isinstance(request, EnhanceRequest):
+        scale = request.scale if request.operation == "upscale" else None
+        traits = PictureTraits(scale=scale)
+        return (PlannedPicture(Step.enhanced, None, references=1, capability=request.operation, traits=traits),)
     planned: list[PlannedPicture] = []
     if not isinstance(request, SceneRequest):
         planned.append(PlannedPicture(Step.avatar, pixels(request.avatar.size), references=0))
     if not isinstance(request, AvatarRequest):
-        planned.append(PlannedPicture(Step.scene, pixels(request.scene.size), references=1))
+        planned.append(
+            PlannedPicture(Step.scene, pixels(request.scene.size), references=1, capability="image_to_image")
+        )
     return tuple(planned)
+
+
+def _variant(request: ImageRequest, number: int) -> PlannedPicture:
+    """The first has the seed as it is given, the others those that follow: with one seed all would be the same picture."""
+    traits = request.traits
+    if traits.seed is not None:
+        traits = traits.model_copy(update={"seed": (traits.seed + number - 1) % 2**31})
+    return PlannedPicture(
+        Step.variant(number),
+        pixels(request.size),
+        references=len(request.image_asset_ids),
+        capability=request.capability,
+        traits=traits,
+    )
 
 
 def pixels(size: str) -> tuple[int, int] | None:

@@ -9,6 +9,8 @@ class Kind(StrEnum):
     avatar = "avatar"
     scene = "scene"
     avatar_scene = "avatar_scene"
+    image = "image"
+    enhance = "enhance"
 
 
 class Status(StrEnum):
@@ -33,6 +35,22 @@ class Step(StrEnum):
     avatar = "avatar"
     scene = "scene"
     input = "input"
+    enhanced = "enhanced"
+    variant_1 = "variant-1"
+    variant_2 = "variant-2"
+    variant_3 = "variant-3"
+    variant_4 = "variant-4"
+    variant_5 = "variant-5"
+    variant_6 = "variant-6"
+    variant_7 = "variant-7"
+    variant_8 = "variant-8"
+    variant_9 = "variant-9"
+    variant_10 = "variant-10"
+
+    @classmethod
+    def variant(cls, number: int) -> "Step":
+        """The picture with this number (1 to 10) among those that were asked for together. Raises ValueError."""
+        return cls(f"variant-{number}")
 
 
 class AssetState(StrEnum):
@@ -45,11 +63,14 @@ class AssetState(StrEnum):
 
 
 class AssetRole(StrEnum):
-    """What the object is for: a finished picture, a client's picture, or a provider's answer that is not finished yet."""
+    """What the object is for: a finished picture, a client's picture, a provider's answer that is not finished yet, or an
+    unfinished picture that is shown while the finished one is made.
+    """
 
     picture = "picture"
     input = "input"
     raw = "raw"
+    partial = "partial"
 
 
 class SpendState(StrEnum):

@@ -13,7 +13,7 @@ from contracts.pictures import AssetRef
 from contracts.statuses import AssetRole, AssetState, Step
 from db import transitions
 from db.columns import now
-from db.models import Asset
+from db.models import Asset, Spend
 from db.prepared import as_model, run, table_of
 from errors import LeaseLost
 
@@ -77,6 +77,12 @@ async def raw_of_spend(session: AsyncSession, spend_id: UUID) -> Sequence[Asset]
     return (await session.exec(select(Asset).where(*here, states))).all()
 
 
+async def partials_of_spend(session: AsyncSession, spend: Spend) -> Sequence[Asset]:
+    """The unfinished pictures of a purchase that are not deleted yet."""
+    here = [Asset.generation_id == spend.generation_id, Asset.spend_id == spend.id, Asset.role == AssetRole.partial]
+    return (await session.exec(select(Asset).where(*here, Asset.state != AssetState.deleted))).all()
+
+
 async def of_session(session: AsyncSession, generation_ids: Sequence[UUID]) -> Sequence[Asset]:
     """The assets of these generations that are not deleted yet."""
     query = select(Asset).where(col(Asset.generation_id).in_(generation_ids), Asset.state != AssetState.deleted)
@@ -89,7 +95,7 @@ async def stored(session: AsyncSession, tenant_id: UUID, asset_id: UUID) -> Asse
         Asset.id == asset_id,
         Asset.tenant_id == tenant_id,
         Asset.state == AssetState.stored,
-        Asset.role != AssetRole.raw,
+        col(Asset.role).not_in([AssetRole.raw, AssetRole.partial]),
     )
     return (await session.exec(query)).first()
 

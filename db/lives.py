@@ -11,7 +11,7 @@ from sqlmodel import select as select_model
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.pictures import Closing
-from contracts.statuses import AssetState, Status, Step
+from contracts.statuses import AssetRole, AssetState, Status, Step
 from db import deliveries, events, ledger, transitions
 from db.columns import now
 from db.models import Asset, Generation, Spend
@@ -69,6 +69,25 @@ async def open_(session: AsyncSession, generation: Generation) -> None:
     opened = await run(session, _opening(), {"generation_id": generation.id, "moment": now()})
     if opened.one_or_none() is not None:
         await events.append(session, generation.id, "generation.running", stage="starting")
+
+
+async def count_progress(session: AsyncSession, generation_id: UUID, *, pictures: int) -> None:
+    """How far a generation is whose `pictures` are made side by side: by those that are stored.
+
+    The transaction must have its row locked already, so that two that end at the same moment count each other.
+    """
+    stored = (
+        select(func.count())
+        .select_from(table_of(Asset))
+        .where(
+            col(Asset.generation_id) == generation_id,
+            col(Asset.role) == AssetRole.picture,
+            col(Asset.state) == AssetState.stored,
+        )
+        .scalar_subquery()
+    )
+    counted = update(Generation).where(col(Generation.id) == generation_id)
+    await session.exec(counted.values(progress=func.least(1.0, stored * 1.0 / pictures)))
 
 
 async def reopen(session: AsyncSession, generation_id: UUID, why: str) -> bool:

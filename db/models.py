@@ -55,6 +55,17 @@ class Generation(Table, table=True):
             postgresql_where="status in ('queued', 'running', 'needs_review')",
         ),
         Index(
+            "ix_generation_works_from",
+            text("(request -> 'image_asset_ids')"),
+            postgresql_using="gin",
+            postgresql_where="kind = 'image' and status in ('queued', 'running', 'needs_review')",
+        ),
+        Index(
+            "ix_generation_enhances",
+            text("(request ->> 'image_asset_id')"),
+            postgresql_where="kind = 'enhance' and status in ('queued', 'running', 'needs_review')",
+        ),
+        Index(
             "uq_generation_idempotency",
             "tenant_id",
             "idempotency_key",
@@ -101,12 +112,19 @@ class Asset(Table, table=True):
         Index("ix_asset_tenant", "tenant_id", "id"),
         Index("ix_asset_unfinished", "id", postgresql_where="state in ('pending', 'deleting')"),
         Index("ix_asset_stored", "stored_at", postgresql_where="state = 'stored'"),
-        Index("ix_asset_raw_stored", "id", postgresql_where="role = 'raw' and state = 'stored'"),
+        Index("ix_asset_upload", "tenant_id", "sha256", postgresql_where="role = 'input' and generation_id is null"),
+        Index(
+            "ix_asset_upload_unused",
+            "stored_at",
+            postgresql_where="role = 'input' and generation_id is null and used_at is null and state = 'stored'",
+        ),
+        Index("ix_asset_raw_stored", "id", postgresql_where="role in ('raw', 'partial') and state = 'stored'"),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     tenant_id: UUID = Field(foreign_key="tenant.id")
-    # A client's picture is stored just before its generation is accepted, so this may be empty for a moment.
+    # Empty for what a client uploaded, which any of its generations may use; and, for a moment, for a picture behind a URL,
+    # which is stored just before its generation is accepted.
     generation_id: UUID | None = Field(default=None, sa_column=Column(ForeignKey("generation.id"), nullable=True))
     # The purchase that it came from; empty for what clients bring.
     spend_id: UUID | None = None
@@ -127,6 +145,8 @@ class Asset(Table, table=True):
     prompt_hash: str | None = Field(default=None, max_length=64)
     created_at: datetime = Field(default_factory=now)
     stored_at: datetime | None = None
+    # When a generation that starts from an upload was accepted first; one that nobody uses is not kept.
+    used_at: datetime | None = None
     deleted_at: datetime | None = None
 
 

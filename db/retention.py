@@ -1,19 +1,21 @@
 """Pictures that are not to be kept any longer: too old, deleted by their owner, or of a session that nobody uses any more.
 
-A generation that runs, waits for people, or whose picture another one starts from, keeps all of its pictures.
+A generation that runs, or waits for people, keeps all of its pictures; so do those whose picture another such one starts
+from. What a client uploaded belongs to no generation, and goes when none has used it for a while.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Text, and_, cast, or_
+from sqlalchemy import ColumnElement, Text, cast, func, or_
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import SelectOfScalar
 
-from contracts.statuses import AssetState, Status
+from contracts.statuses import AssetRole, AssetState, Kind, Status
 from db.generations import LIVE
 from db.models import Asset, Generation
 
@@ -48,23 +50,51 @@ async def abandoned(session: AsyncSession, *, newest_before: datetime, limit: in
     return (await session.exec(query.order_by(col(Asset.id)).limit(limit))).all()
 
 
+async def unused(session: AsyncSession, *, stored_before: datetime, limit: int) -> Sequence[Asset]:
+    """Clients' uploads from before then that no generation was ever accepted for."""
+    query = _uploads().where(col(Asset.used_at).is_(None), col(Asset.stored_at) < stored_before)
+    return (await session.exec(query.order_by(col(Asset.stored_at)).limit(limit))).all()
+
+
+async def is_unused(session: AsyncSession, asset_id: UUID) -> bool:
+    """Whether it is an upload that still nobody has used."""
+    query = _uploads().where(col(Asset.used_at).is_(None), Asset.id == asset_id)
+    return (await session.exec(query)).first() is not None
+
+
 async def may_go(session: AsyncSession, asset_id: UUID) -> bool:
     """Whether nobody works with the picture at this moment."""
     return (await session.exec(_removable().where(Asset.id == asset_id))).first() is not None
 
 
 def _removable() -> SelectOfScalar[Asset]:
-    reader = aliased(Generation)
-    starts_from_it = and_(
-        col(reader.status).in_(AT_WORK),
-        reader.request["avatar_asset_id"].astext == cast(Asset.id, Text),
-    )
+    is_upload = col(Asset.generation_id).is_(None) & (col(Asset.role) == AssetRole.input)
     return (
         select(Asset)
-        .join(Generation, col(Generation.id) == col(Asset.generation_id))
+        .join(Generation, col(Generation.id) == col(Asset.generation_id), isouter=True)
         .where(
             Asset.state == AssetState.stored,
-            col(Generation.status).not_in(AT_WORK),
-            ~select(reader.id).where(starts_from_it).exists(),
+            or_(col(Generation.status).not_in(AT_WORK), is_upload),
+            *_nobody_starts_from_it(),
         )
+    )
+
+
+def _nobody_starts_from_it() -> list[ColumnElement[bool]]:
+    """One question for each way to name a picture, as each has an index of its own."""
+    reader = aliased(Generation)
+    at_work, name = col(reader.status).in_(AT_WORK), cast(Asset.id, Text)
+    # By the operator of the index: a subscript, which SQLAlchemy would write, means the same and does not use it.
+    several = col(reader.request).op("->", return_type=JSONB)("image_asset_ids")
+    ways: list[list[ColumnElement[bool] | bool]] = [
+        [reader.request["avatar_asset_id"].astext == name],
+        [reader.kind == Kind.enhance, reader.request["image_asset_id"].astext == name],
+        [reader.kind == Kind.image, several.contains(func.jsonb_build_array(name))],
+    ]
+    return [~select(reader.id).where(at_work, *way).exists() for way in ways]
+
+
+def _uploads() -> SelectOfScalar[Asset]:
+    return select(Asset).where(
+        Asset.state == AssetState.stored, Asset.role == AssetRole.input, col(Asset.generation_id).is_(None)
     )

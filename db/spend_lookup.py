@@ -1,5 +1,7 @@
 """Finding a purchase from outside: a provider's webhook knows our token, and the job that we may have lost."""
 
+from uuid import UUID
+
 from sqlalchemy import text
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -33,6 +35,12 @@ async def receive(session: AsyncSession, notice: Notice) -> bool:
     values = {"id": notice.id, "provider": notice.provider, "token": notice.token, "job_id": notice.job_id}
     found = await run(session, RECEIVE, values | {"channel": CHANNEL_WAKE})
     return found.one_or_none() is not None
+
+
+async def tried(session: AsyncSession, generation_id: UUID) -> frozenset[tuple[str, str]]:
+    """(provider, model) of everyone from whom this generation bought, or tried to."""
+    query = select(Spend.provider, Spend.model).where(Spend.generation_id == generation_id).distinct()
+    return frozenset((provider, model) for provider, model in (await session.exec(query)).all())
 
 
 async def job_named_in_notices(session: AsyncSession, spend: Spend) -> str | None:

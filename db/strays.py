@@ -25,6 +25,8 @@ from errors import GenerationCanceled
 UNSUCCESSFUL = (Status.failed, Status.canceled)
 CLOSED = (Status.succeeded, *UNSUCCESSFUL)  # final, and no longer anybody's decision
 UNFINISHED = (AssetState.pending, AssetState.deleting)
+# Said in the words of the index ix_asset_raw_stored.
+UNFINISHED_ROLES = (AssetRole.raw, AssetRole.partial)
 # Said in the words of the index ix_spend_open: PostgreSQL does not see that "not ended" is the same.
 OPEN = (SpendState.held, SpendState.sent, SpendState.submitted, SpendState.unknown)
 # Generations that failed are many more than their pictures that stayed behind: so many are asked after for each row.
@@ -160,7 +162,7 @@ async def unfinished_assets(session: AsyncSession, *, before: datetime, after: U
     are in the order of time, those of pictures and of generations alike, so one id says how far the look came in all of them.
     """
     begun = await _page(session, _of_closed(before).where(_is_unfinished(before)), col(Asset.id), after, limit)
-    raw = [Asset.role == AssetRole.raw, Asset.state == AssetState.stored, _is_closed(before)]
+    raw = [col(Asset.role).in_(UNFINISHED_ROLES), Asset.state == AssetState.stored, _is_closed(before)]
     answers = await _page(session, _of_closed(before).where(*raw), col(Asset.id), after, limit)
     unsuccessful = select(Generation.id).where(
         col(Generation.status).in_(UNSUCCESSFUL), col(Generation.finished_at) < before
@@ -179,7 +181,7 @@ async def unfinished_assets(session: AsyncSession, *, before: datetime, after: U
 async def is_unfinished(session: AsyncSession, asset_id: UUID, *, before: datetime) -> bool:
     """Whether the picture still is one of those above."""
     # Stored by an attempt that did not know that its generation had been closed; or a raw answer after its purchase.
-    unwanted = or_(col(Generation.status).in_(UNSUCCESSFUL), col(Asset.role) == AssetRole.raw)
+    unwanted = or_(col(Generation.status).in_(UNSUCCESSFUL), col(Asset.role).in_(UNFINISHED_ROLES))
     stored = and_(col(Asset.state) == AssetState.stored, _is_closed(before), unwanted)
     query = _of_closed(before).where(Asset.id == asset_id, or_(_is_unfinished(before), stored))
     return (await session.exec(query)).first() is not None

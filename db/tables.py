@@ -2,8 +2,8 @@
 
 from typing import Final
 
-from db import models, operation_models, webhook_models
+from db import compatible_models, models, operation_models, standing_models, webhook_models
 from db.columns import Table
 
-MODULES: Final = (models, operation_models, webhook_models)
+MODULES: Final = (models, compatible_models, operation_models, standing_models, webhook_models)
 METADATA: Final = Table.metadata

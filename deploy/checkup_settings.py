@@ -9,6 +9,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from config import Settings
 from deploy.finding import Finding, ok, problem, warning
+from deploy.options import USUAL_PROVIDERS
 
 PREFIX = "DIORAMA_"
 
@@ -58,8 +59,14 @@ def check_providers(settings: Settings) -> list[Finding]:
     if not settings.providers:
         todo = "Set DIORAMA_REPLICATE_API_TOKEN or DIORAMA_OPENAI_API_KEY, or use `diorama up` with its sandbox."
         return [problem("No provider has a key", "Without one no picture can be bought.", todo)]
-    urls = {"replicate": settings.replicate_base_url, "openai": settings.openai_base_url}
-    return [_describe(name, url, present=name in settings.providers) for name, url in urls.items()]
+    urls = {
+        "replicate": settings.replicate_base_url,
+        "openai": settings.openai_base_url,
+        "getimg": settings.getimg_base_url,
+        "wavespeed": settings.wavespeed_base_url,
+    }
+    shown = [name for name in urls if name in USUAL_PROVIDERS | settings.providers]
+    return [_describe(name, urls[name], present=name in settings.providers) for name in shown]
 
 
 def _describe(name: str, url: str, *, present: bool) -> Finding:

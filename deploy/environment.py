@@ -4,10 +4,9 @@ from collections.abc import Mapping
 
 from deploy.addresses import database_url, stack_addresses
 from deploy.options import StackOptions
+from deploy.provider_variables import provider_variables
 from deploy.stack_ports import LOOPBACK
 from deploy.stack_secrets import StackSecrets
-
-REAL_KEYS = {"replicate": "DIORAMA_REPLICATE_API_TOKEN", "openai": "DIORAMA_OPENAI_API_KEY"}
 
 
 def stack_environment(
@@ -35,48 +34,9 @@ def stack_environment(
         "DIORAMA_TOKEN_SECRET": secrets.token_secret,
         "DIORAMA_IMAGE_URL_HOSTS": ",".join(options.image_url_hosts),
         "DIORAMA_BOOTSTRAP_API_KEY": secrets.bootstrap_api_key,
-        **_replicate(addresses.sandbox_url, secrets, options, callers),
-        **_openai(addresses.sandbox_url, secrets, options, callers),
+        **provider_variables(addresses.sandbox_url, secrets, options, callers),
         **options.settings,
     }
-
-
-def _replicate(
-    sandbox_url: str,
-    secrets: StackSecrets,
-    options: StackOptions,
-    callers: Mapping[str, str],
-) -> dict[str, str]:
-    if uses_real_provider("replicate", options, callers):
-        return _passed_through("DIORAMA_REPLICATE_", callers)
-    return {
-        "DIORAMA_REPLICATE_API_TOKEN": secrets.replicate_api_token,
-        "DIORAMA_REPLICATE_BASE_URL": f"{sandbox_url}/replicate",
-        "DIORAMA_REPLICATE_WEBHOOK_SECRET": secrets.webhook_secret,
-    }
-
-
-def _openai(
-    sandbox_url: str,
-    secrets: StackSecrets,
-    options: StackOptions,
-    callers: Mapping[str, str],
-) -> dict[str, str]:
-    if uses_real_provider("openai", options, callers):
-        return _passed_through("DIORAMA_OPENAI_", callers)
-    return {
-        "DIORAMA_OPENAI_API_KEY": secrets.openai_api_key,
-        "DIORAMA_OPENAI_BASE_URL": f"{sandbox_url}/openai/v1",
-    }
-
-
-def uses_real_provider(provider: str, options: StackOptions, callers: Mapping[str, str]) -> bool:
-    """Whether this provider is the real one: asked for, and its key is there."""
-    return options.real_providers and bool(callers.get(REAL_KEYS[provider]))
-
-
-def _passed_through(prefix: str, callers: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in callers.items() if name.startswith(prefix)}
 
 
 def without_proxy(callers: Mapping[str, str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from deploy.stack_ports import LOOPBACK
 
 SERVICES = ("postgres", "temporal", "store", "sandbox", "migrations", "api", "worker")
 ALL: frozenset[str] = frozenset(SERVICES)
+USUAL_PROVIDERS: frozenset[str] = frozenset({"replicate", "openai"})
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,7 @@ class StackOptions:
     """Defaults are for people: durable, playful providers, free ports.
 
     fsync: whether the database waits for the disk; off only where the machine's crash may cost the data (tests).
+    providers: whom the API and the worker have keys of (see `deploy.provider_variables.PROVIDERS`); the sandbox plays them all.
     real_providers: use the provider keys of the caller's environment, where present, instead of the sandbox.
     ports: fixed numbers by name (`api`, `temporal_ui`, ... see `deploy.stack_ports.PORT_NAMES`).
     api_host: the address that the API listens on; 0.0.0.0 makes it reachable from other machines.
@@ -24,6 +26,7 @@ class StackOptions:
     """
 
     fsync: bool = True
+    providers: frozenset[str] = USUAL_PROVIDERS
     real_providers: bool = False
     ports: Mapping[str, int] = field(default_factory=dict)
     api_host: str = LOOPBACK

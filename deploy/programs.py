@@ -32,6 +32,8 @@ def sandbox_service(
         "--duration": f"{options.sandbox_duration_s:g}",
         "--replicate-token": secrets.replicate_api_token,
         "--openai-key": secrets.openai_api_key,
+        "--getimg-key": secrets.getimg_api_key,
+        "--wavespeed-key": secrets.wavespeed_api_key,
         "--webhook-secret": secrets.webhook_secret,
     }
     return Service(

@@ -35,5 +35,7 @@ class StackSecrets(BaseModel):
     token_secret: str = Field(default_factory=_token)
     replicate_api_token: str = Field(default_factory=lambda: f"r8_{secrets.token_hex(18)}")
     openai_api_key: str = Field(default_factory=lambda: f"sk-{secrets.token_hex(24)}")
+    getimg_api_key: str = Field(default_factory=lambda: f"sk_{secrets.token_hex(24)}")
+    wavespeed_api_key: str = Field(default_factory=lambda: f"wsk_{secrets.token_hex(24)}")
     webhook_secret: str = Field(default_factory=_webhook_secret)
     bootstrap_api_key: str = Field(default_factory=_api_key)

@@ -26,6 +26,8 @@ from contracts.names import (
     WORKFLOW_AVATAR_SCENE,
     WORKFLOW_DELETE_SESSION,
     WORKFLOW_DELIVER,
+    WORKFLOW_ENHANCE,
+    WORKFLOW_IMAGE,
     WORKFLOW_SCENE,
     WORKFLOW_TAKE_BACK,
     delivery_workflow_id,
@@ -42,6 +44,8 @@ WORKFLOWS = {
     Kind.avatar: WORKFLOW_AVATAR,
     Kind.scene: WORKFLOW_SCENE,
     Kind.avatar_scene: WORKFLOW_AVATAR_SCENE,
+    Kind.image: WORKFLOW_IMAGE,
+    Kind.enhance: WORKFLOW_ENHANCE,
 }
 KIND = SearchAttributeKey.for_keyword(SEARCH_KIND)
 TENANT = SearchAttributeKey.for_keyword(SEARCH_TENANT)
@@ -65,7 +69,20 @@ class Start(Protocol):
 def summary(kind: Kind, request: Mapping[str, Any]) -> str:
     """One line for the engine's web page: `avatar, then scene aurora-night`. No prompts."""
     theme = (request.get("scene") or {}).get("theme", "")
-    return {Kind.avatar: "avatar", Kind.scene: f"scene {theme}", Kind.avatar_scene: f"avatar, then scene {theme}"}[kind]
+    lines = {
+        Kind.avatar: "avatar",
+        Kind.scene: f"scene {theme}",
+        Kind.avatar_scene: f"avatar, then scene {theme}",
+        Kind.image: _of_images(request),
+        Kind.enhance: str(request.get("operation", "upscale")),
+    }
+    return lines[kind]
+
+
+def _of_images(request: Mapping[str, Any]) -> str:
+    count, works_from = request.get("count", 1), len(request.get("image_asset_ids") or ())
+    pictures = "1 picture" if count == 1 else f"{count} pictures"
+    return f"{pictures} from {works_from} of the client's" if works_from else pictures
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from hashlib import sha256
 
-import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
+from contracts.wishes import OutputFormat
 from errors import ImageRejected, OutputCorrupt
 from imaging.crop import Cover, Size, cover
 from imaging.decode import decode, orientation
-from imaging.header import PNG_SIGNATURE, read_header
+from imaging.encode import FORMATS, encode
+from imaging.header import read_header
 from imaging.inspect import CONTENT_TYPES
-from imaging.provenance import png_chunks
 
 MAX_SCALE = 4.0  # beyond it a picture is a blur: the provider delivered a thumbnail
-IHDR_END = len(PNG_SIGNATURE) + 25  # length, name, 13 bytes, checksum
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +28,27 @@ class FittedPicture:
     sha256: str
 
 
-def fit(data: bytes, size: Size | None) -> FittedPicture:
+def fit(data: bytes, size: Size | None, output_format: OutputFormat | None = None) -> FittedPicture:
     """Covers `size` (width, height in pixels): the centre with the right shape, scaled. None keeps the picture's own size.
 
-    A picture that has the size already passes through byte for byte, after a full decode; all others become PNG, so that
-    nothing is lost a second time. OutputCorrupt when the bytes are no whole picture, or would be enlarged more than 4x.
+    A picture that has the size and the format already passes through byte for byte, after a full decode. Where any format
+    will do (None), all others become PNG, so that nothing is lost a second time. OutputCorrupt when the bytes are no whole
+    picture, or would be enlarged more than 4x.
     """
     try:
         picture = decode(data)
     except ImageRejected as error:
         raise OutputCorrupt(f"the provider delivered no usable picture: {error.detail}", **error.facts) from error
-    if orientation(picture) == 1 and size in {None, picture.size}:
-        return _fitted(data, CONTENT_TYPES[read_header(data).format], picture.size)
+    delivered = read_header(data).format
+    if orientation(picture) == 1 and size in {None, picture.size} and output_format in {None, FORMATS[delivered]}:
+        return _fitted(data, CONTENT_TYPES[delivered], picture.size)
     upright = ImageOps.exif_transpose(picture)
     part = cover(upright.size, size or upright.size)
     if part.scale > MAX_SCALE:
         raise OutputCorrupt("the provider's picture is too small", width=upright.width, height=upright.height)
     pixels = _scaled(_rgb(upright), part, size or upright.size)
-    return _fitted(_png(pixels, png_chunks(picture, upright)), "image/png", pixels.size)
+    wanted = output_format or "png"
+    return _fitted(encode(pixels, wanted, picture, upright), f"image/{wanted}", pixels.size)
 
 
 def _fitted(body: bytes, content_type: str, size: Size) -> FittedPicture:
@@ -75,14 +77,3 @@ def _scaled(picture: Image.Image, part: Cover, size: Size) -> Image.Image:
         return picture.crop((left, top, right, bottom))
     # A gap of 3: pictures more than three times too large are halved first; the result cannot be told from a full filter.
     return picture.resize(size, Image.Resampling.LANCZOS, box=part.box, reducing_gap=3.0)
-
-
-def _png(picture: Image.Image, chunks: bytes) -> bytes:
-    """OpenCV's encoder at its default: for 1920x1080 35 to 75 ms of CPU, 0.65 to 2.6 MB.
-
-    Pillow on the same two pictures: level 1 62 to 162 ms and 0.78 to 2.9 MB; level 6 175 to 880 ms and 0.64 to 2.5 MB.
-    """
-    to_bgr = cv2.COLOR_RGBA2BGRA if picture.mode == "RGBA" else cv2.COLOR_RGB2BGR
-    _, encoded = cv2.imencode(".png", cv2.cvtColor(np.asarray(picture), to_bgr))
-    body = encoded.tobytes()
-    return body[:IHDR_END] + chunks + body[IHDR_END:]

@@ -6,6 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Literal, Protocol
 
+from contracts.wishes import Capability, PictureTraits, Shape
 from errors import ProviderError
 
 
@@ -19,6 +20,10 @@ class ReferenceImage:
     url: Callable[[], Awaitable[str | None]]
 
 
+# An unfinished picture: its number from 0, and its bytes.
+PartialPicture = Callable[[int, bytes], None]
+
+
 @dataclass(frozen=True, slots=True)
 class Purchase:
     """One picture to buy.
@@ -27,6 +32,8 @@ class Purchase:
     found again. `size` is what the client wants in pixels (None: what the model gives); the provider's file asks the model
     for the nearest size of the catalog's recipe. `deadline_s`: seconds from now after which the provider shall stop.
     `first_byte_by`: the reading of this process's monotonic clock (seconds) after which nothing of it may be sent any more.
+    `capability` says what is to be done with the words and the references; `traits` holds only what the model knows.
+    `on_partial` takes unfinished pictures while the provider works, where `traits.partials` asks for some; it must not wait.
     """
 
     token: str
@@ -34,11 +41,14 @@ class Purchase:
     prompt: str
     quality: Literal["low", "medium", "high"]
     size: tuple[int, int] | None
-    shape: Literal["square", "wide"]
+    shape: Shape
     references: tuple[ReferenceImage, ...]
     deadline_s: int
     webhook_url: str | None = None
     first_byte_by: float | None = None
+    capability: Capability = "text_to_image"
+    traits: PictureTraits = field(default_factory=PictureTraits)
+    on_partial: PartialPicture | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +147,13 @@ class ImageProvider(Protocol):
 
     async def fetch_output(self, output: RemoteFile, *, max_bytes: int) -> bytes:
         """Download a finished picture. OutputExpired, OutputCorrupt (too many bytes), ProviderUnavailable."""
+
+    async def probe(self, model: str | None = None) -> None:
+        """Ask for something that costs nothing, to learn whether the provider (and the model) can be used again.
+
+        Returns when it can. Raises what a purchase would meet: ProviderUnreachable, ProviderUnavailable, ProviderBusy,
+        ProviderCredentials, ProviderQuota, ModelGone.
+        """
 
     async def close(self) -> None:
         """Give connections back."""

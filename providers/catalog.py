@@ -1,24 +1,24 @@
-"""The catalog of providers and models: loaded from catalog.toml, checked strictly, asked for candidates."""
+"""The catalog of providers and models: loaded from catalog_data/*.toml, asked for candidates."""
 
-import tomllib
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from importlib import resources
-from typing import Any, Self, TypeVar
+from pathlib import Path
+from typing import Self
 
-from pydantic import ValidationError
-
-from contracts.frozen import Frozen
 from contracts.pictures import Candidate
-from contracts.requests import Quality
+from contracts.requests import PlannedPicture, Quality
 from contracts.statuses import Step
+from contracts.wishes import Adjustment, Capability, PictureTraits, Shape
 from errors import ConfigurationError, UnknownModel
-from providers.model_entry import ModelEntry, ProviderEntry, Shape, SizeRecipe
-from providers.selection import Wish, select
-
-_TABLES = {"providers", "models"}
-Row = TypeVar("Row", bound=Frozen)
+from providers.adjusting import fit_traits
+from providers.budget import Offers, affordable
+from providers.catalog_rows import read_rows
+from providers.model_entry import ModelEntry, ProviderEntry
+from providers.selection import Fit, select
+from providers.sizes import SizeRecipe
+from providers.wish import Wish
 
 
 class Catalog:
@@ -31,25 +31,28 @@ class Catalog:
         self._models = {(entry.provider, entry.model): entry for entry in models}
 
     @classmethod
-    def load(cls) -> Self:
-        """The catalog that comes with the program. Raises ConfigurationError naming the entry that is wrong."""
-        return cls.parse(resources.files("providers").joinpath("catalog.toml").read_text("utf-8"))
+    def load(cls, overrides: Path | None = None) -> Self:
+        """The catalog that comes with the program, changed by the rows in a file of the operator's.
+
+        Raises ConfigurationError naming the entry that is wrong, or the file that cannot be read.
+        """
+        try:
+            changes = overrides.read_text("utf-8") if overrides is not None else ""
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"The catalog's overrides cannot be read: {error}") from error
+        return cls.load_with(changes)
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def load_with(cls, overrides: str) -> Self:
+        """The catalog that comes with the program, changed by these rows (TOML). Raises ConfigurationError."""
+        folder = resources.files("providers").joinpath("catalog_data")
+        files = sorted((file for file in folder.iterdir() if file.name.endswith(".toml")), key=lambda file: file.name)
+        return cls(*read_rows([file.read_text("utf-8") for file in files], overrides))
+
+    @classmethod
+    def parse(cls, text: str, overrides: str = "") -> Self:
         """A catalog from TOML. Raises ConfigurationError naming the entry that is wrong."""
-        try:
-            tables = tomllib.loads(text, parse_float=Decimal)
-        except tomllib.TOMLDecodeError as error:
-            raise ConfigurationError(f"The catalog is not valid TOML: {error}") from error
-        if unknown := tables.keys() - _TABLES:
-            raise ConfigurationError(f"The catalog has unknown tables: {', '.join(sorted(unknown))}")
-        providers = tuple(_read(ProviderEntry, row, row.get("name")) for row in tables.get("providers", []))
-        models = tuple(
-            _read(ModelEntry, row, f"{row.get('provider')} {row.get('model')}") for row in tables.get("models", [])
-        )
-        _check(providers, models)
-        return cls(providers, models)
+        return cls(*read_rows([text], overrides))
 
     def provider(self, name: str) -> ProviderEntry:
         """The row of a provider. Raises UnknownModel."""
@@ -80,80 +83,70 @@ class Catalog:
         """What one picture is expected to cost (USD); give `shape` where `size` is None. Raises UnsupportedSize."""
         return entry.price(quality=quality, shape=shape or _shape_of(size), size=size, references=references)
 
+    def traits_for(
+        self, entry: ModelEntry, traits: PictureTraits, capability: Capability
+    ) -> tuple[PictureTraits, tuple[Adjustment, ...]]:
+        """What of the traits can be asked of this model, and what had to be changed or left out for that."""
+        return fit_traits(entry, traits, capability)
+
     def candidates(
-        self,
-        *,
-        step: Step,
-        size: tuple[int, int] | None,
-        quality: Quality,
-        references: int,
-        provider: str | None,
-        model: str | None,
-        force: bool,
-        configured: frozenset[str],
-        today: date,
-        review_above_usd: Decimal,
+        self, planned: PlannedPicture, wish: Wish, *, configured: frozenset[str], review_above_usd: Decimal
     ) -> tuple[Candidate, ...]:
-        """The models that can make this picture, best first; `size` in pixels, None for what the model gives.
+        """The models that can make this picture, best first; see `plan`."""
+        return self.plan((planned,), wish, configured=configured, review_above_usd=review_above_usd)[0]
+
+    def plan(
+        self, pictures: Sequence[PlannedPicture], wish: Wish, *, configured: frozenset[str], review_above_usd: Decimal
+    ) -> tuple[tuple[Candidate, ...], ...]:
+        """For each picture the models that can make it, best first, never empty.
 
         Without wishes these are the automatic models of the configured providers. A model that is wished for by its id is
-        followed by the same model at other providers. A purchase that may cost more than `review_above_usd` and whose
-        outcome stays unknown waits for an operator; a cheaper one is bought again.
+        followed by the same model at other providers; pinned, it is alone. The first one meets every trait; those that miss
+        some come last, with their adjustments: whoever orders the models anew keeps them behind the others. All together
+        cannot cost more than the wish allows, whichever models make them. A purchase that may cost more than
+        `review_above_usd` and whose outcome stays unknown waits for an operator; a cheaper one is bought again.
 
-        Raises UnknownModel (also when no provider has a key here), ModelRetired, UnsupportedSize, InvalidRequest.
+        Raises UnknownModel (also when no provider has a key here), ModelRetired, UnsupportedSize, UnsupportedParameter,
+        TooExpensive, InvalidRequest.
         """
-        if provider is not None:
-            self.provider(provider)
-        wish = Wish(
-            step=step,
-            size=size,
-            quality=quality,
-            references=references,
-            provider=provider,
-            model=model,
-            force=force,
-            today=today,
-        )
-        chosen = select(self.models, self._providers, wish, configured)
-        return tuple(_candidate(entry, wish, review_above_usd) for entry in chosen)
+        for name in (wish.provider, *wish.providers):
+            if name is not None:
+                self.provider(name)
+        offers: dict[PlannedPicture, Offers] = {}  # pictures that are alike have the same models
+        for picture in map(_any_step, pictures):
+            if picture not in offers:
+                fits = select(self.models, self._providers, picture, wish, configured)
+                offers[picture] = [
+                    (_candidate(fit, picture, wish, review_above_usd, is_first=fit is fits[0]), not fit.missing)
+                    for fit in fits
+                ]
+        wanted = [offers[_any_step(picture)] for picture in pictures]
+        within = wanted if wish.max_cost_usd is None else affordable(wanted, wish.max_cost_usd)
+        return tuple(tuple(candidate for candidate, _ in of_picture) for of_picture in within)
+
+
+def _any_step(picture: PlannedPicture) -> PlannedPicture:
+    """Variants differ in their step only, which no model asks for."""
+    return replace(picture, step=Step.variant_1) if picture.step.value.startswith("variant") else picture
 
 
 def _shape_of(size: tuple[int, int] | None) -> Shape:
-    return "wide" if size is not None and size[0] > size[1] else "square"
+    if size is None or size[0] == size[1]:
+        return "square"
+    return "wide" if size[0] > size[1] else "tall"
 
 
-def _candidate(entry: ModelEntry, wish: Wish, review_above_usd: Decimal) -> Candidate:
-    max_usd = entry.max_price(quality=wish.quality, shape=wish.shape, size=wish.size, references=wish.references)
+def _candidate(
+    fit: Fit, planned: PlannedPicture, wish: Wish, review_above_usd: Decimal, *, is_first: bool
+) -> Candidate:
+    entry = fit.entry
+    shape, size, references = planned.shape, planned.size, planned.references
+    max_usd = entry.max_price(quality=wish.quality, shape=shape, size=size, references=references)
     return Candidate(
         provider=entry.provider,
         model=entry.model,
         max_usd=max_usd,
-        likely_usd=entry.price(quality=wish.quality, shape=wish.shape, size=wish.size, references=wish.references),
+        likely_usd=entry.price(quality=wish.quality, shape=shape, size=size, references=references),
         unknown_policy="review" if max_usd > review_above_usd else "resubmit",
+        adjustments=() if is_first else (*fit.missing, *fit.small),
     )
-
-
-def _read(kind: type[Row], row: Mapping[str, Any], name: object) -> Row:
-    try:
-        return kind.model_validate(row)
-    except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc'])) or 'entry'}: {problem['msg']}" for problem in error.errors()
-        )
-        raise ConfigurationError(f"Catalog entry {name!r}: {problems}") from error
-
-
-def _check(providers: tuple[ProviderEntry, ...], models: tuple[ModelEntry, ...]) -> None:
-    names = [provider.name for provider in providers]
-    keys = [(entry.provider, entry.model) for entry in models]
-    for name in names:
-        if names.count(name) > 1:
-            raise ConfigurationError(f"Catalog entry {name!r}: there are two providers of this name")
-    for entry, key in zip(models, keys, strict=True):
-        where = f"Catalog entry '{entry.provider} {entry.model}'"
-        if keys.count(key) > 1:
-            raise ConfigurationError(f"{where}: there are two entries for this model")
-        if entry.provider not in names:
-            raise ConfigurationError(f"{where}: there is no such provider")
-        if entry.replaced_by is not None and (entry.provider, entry.replaced_by) not in keys:
-            raise ConfigurationError(f"{where}: replaced_by names an unknown model {entry.replaced_by!r}")

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from errors import OutcomeUnknown, OutputCorrupt, PolicyRefused
 from providers.answers import Answer, is_text
 from providers.base import FinishedPicture
-from providers.model_entry import TokenRates
+from providers.price_rules import TokenRates
 
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
 

@@ -2,21 +2,33 @@
 
 from collections.abc import AsyncGenerator
 from datetime import datetime
-from hashlib import sha256
 
 import httpx
 from pydantic import SecretStr
 
 from errors import DeadlineExceeded, OutcomeUnknown, ProviderError
-from providers.base import FinishedPicture, JobReport, ListedJob, LostJob, Purchase, ReferenceImage, RemoteFile
+from providers.base import (
+    FinishedPicture,
+    JobReport,
+    ListedJob,
+    LostJob,
+    PartialPicture,
+    Purchase,
+    RemoteFile,
+)
 from providers.catalog import Catalog
 from providers.http import HttpSettings, build_client
 from providers.model_entry import ModelEntry
 from providers.openai_answers import read_picture
-from providers.openai_errors import create_refusal
-from providers.purchase_call import PurchaseCall, Upload, one_purchase
+from providers.openai_errors import create_refusal, read_refusal
+from providers.openai_request import form_text, picture_fields, reference_part
+from providers.openai_stream import send_streaming
+from providers.purchase_call import PurchaseCall, one_purchase
+from providers.read_call import ask
 
 _MAX_ANSWER_BYTES = 128_000_000  # a 4K PNG in base64, with room
+_PROBE_TIMEOUT_S = 10.0
+_MAX_PROBE_BYTES = 4_000_000  # the list of all models has about 20 kB
 
 
 class OpenAIImagesProvider:
@@ -58,7 +70,12 @@ class OpenAIImagesProvider:
     async def _bought(self, purchase: Purchase, *, timeout_s: float) -> FinishedPicture:
         async with one_purchase(self._client, purchase, timeout_s=timeout_s) as call:
             entry = self._catalog.entry(self.name, purchase.model)
-            answer = await call.send(await _request(call, purchase, entry), max_bytes=_MAX_ANSWER_BYTES)
+            request = await _request(call, purchase, entry)
+            watcher = _watcher(purchase)
+            if watcher is None:
+                answer = await call.send(request, max_bytes=_MAX_ANSWER_BYTES)
+            else:
+                answer = await send_streaming(call, request, on_partial=watcher, max_bytes=_MAX_ANSWER_BYTES)
         if not answer.is_success:
             raise create_refusal(answer)
         return read_picture(answer, entry.token_rates)
@@ -85,9 +102,24 @@ class OpenAIImagesProvider:
         """Never called: the picture came with the answer. Raises ProviderError saying so."""
         raise _no_jobs()
 
+    async def probe(self, model: str | None = None) -> None:
+        """Look at the model, or at the list of models: both are free, and need the key.
+
+        Raises ProviderUnreachable, ProviderUnavailable, ProviderBusy, ProviderCredentials, ProviderQuota, ModelGone.
+        """
+        request = self._client.build_request("GET", f"/models/{model}" if model else "/models")
+        answer = await ask(self._client, request, timeout_s=_PROBE_TIMEOUT_S, max_bytes=_MAX_PROBE_BYTES)
+        if not answer.is_success:
+            raise read_refusal(answer)
+
     async def close(self) -> None:
         """Give connections back."""
         await self._client.aclose()
+
+
+def _watcher(purchase: Purchase) -> PartialPicture | None:
+    """Who looks at unfinished pictures; a stream costs tokens for each, so it is asked for only then."""
+    return purchase.on_partial if purchase.traits.partials else None
 
 
 def _no_jobs() -> ProviderError:
@@ -95,21 +127,11 @@ def _no_jobs() -> ProviderError:
 
 
 async def _request(call: PurchaseCall, purchase: Purchase, entry: ModelEntry) -> httpx.Request:
-    fields = entry.input
-    body: dict[str, str | int] = {
-        "model": purchase.model,
-        fields.prompt: purchase.prompt,
-        fields.quality: purchase.quality,
-        fields.size: entry.recipe(purchase.shape, purchase.size).request,
-        fields.token: sha256(purchase.token.encode()).hexdigest(),  # asked for as a hash: it must name nobody
-        **fields.fixed,
-    }
-    if not purchase.references:
+    body = picture_fields(purchase, entry)
+    if _watcher(purchase) is not None:
+        body |= {"stream": True, "partial_images": purchase.traits.partials}
+    field = entry.input.references
+    if not purchase.references or field is None:
         return call.build("/images/generations", json=body)
-    files = [await _part(number, image, fields.references) for number, image in enumerate(purchase.references)]
-    return call.build("/images/edits", form={name: str(value) for name, value in body.items()}, files=files)
-
-
-async def _part(number: int, image: ReferenceImage, field: str) -> Upload:
-    extension = image.content_type.removeprefix("image/")
-    return field, (f"reference-{number}.{extension}", await image.read(), image.content_type)
+    files = [await reference_part(number, image, field) for number, image in enumerate(purchase.references)]
+    return call.build("/images/edits", form={name: form_text(value) for name, value in body.items()}, files=files)

@@ -46,10 +46,16 @@ class PurchaseCall:
 
     async def send(self, request: httpx.Request, *, max_bytes: int) -> Answer:
         """Send the create and read its answer, of at most `max_bytes`. Never repeated."""
+        async with self.opened(request) as response:
+            return await read_answer(response, max_bytes=max_bytes)
+
+    @asynccontextmanager
+    async def opened(self, request: httpx.Request) -> AsyncIterator[httpx.Response]:
+        """Send the create and leave its answer to the block to be read as it comes. Never repeated."""
         request.extensions = {**request.extensions, "trace": self._trace}
         response = await self._client.send(request, stream=True)
         try:
-            return await read_answer(response, max_bytes=max_bytes)
+            yield response
         finally:
             await response.aclose()
 

@@ -9,7 +9,7 @@ from typing import Any
 from errors import Billed, DeadlineExceeded, JobCanceled, ModelFailed, OutputExpired, PolicyRefused, ProviderError
 from providers.answers import is_text, seconds
 from providers.base import JobReport, RemoteFile
-from providers.model_entry import ProviderEntry, TokenRates
+from providers.model_entry import ModelEntry, ProviderEntry
 from providers.replicate_errors import job_failure
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -26,20 +26,22 @@ def is_job_id(value: object) -> bool:
 
 
 def read_prediction(
-    body: Mapping[str, Any], job_id: str, provider: ProviderEntry, rates: TokenRates | None = None
+    body: Mapping[str, Any], job_id: str, provider: ProviderEntry, entry: ModelEntry | None = None
 ) -> JobReport:
     """Where a prediction stands. Never raises: what cannot be read counts as not there.
 
-    `rates`: those of the model, for the cost by the token counts at the end of its logs.
+    `entry`: the model's row, for the cost by the token counts at the end of its logs, or by the seconds that it ran.
     """
     facts = _facts(body)
     status = _status(body)
     if status == "succeeded":
-        return _succeeded(body, job_id, facts, rates)
+        return _succeeded(body, job_id, facts, entry)
+    ran_usd = _seconds_usd(body, entry)
     if status == "failed":
-        return JobReport(job_id, "failed", failure=_failure(body, provider), facts=facts)
+        return JobReport(job_id, "failed", failure=_failure(body, provider), cost_usd=ran_usd, facts=facts)
     if status == "canceled":
-        return JobReport(job_id, "canceled", failure=_stopped(body, provider.canceled_billed), facts=facts)
+        stopped = _stopped(body, provider.canceled_billed)
+        return JobReport(job_id, "canceled", failure=stopped, cost_usd=ran_usd, facts=facts)
     if status == "aborted":  # stopped before it started
         return JobReport(job_id, "canceled", failure=_stopped(body, "no"), facts=facts)
     # `processing` with an output is no end: outputs may still follow, and only a final status is billed and kept.
@@ -64,14 +66,18 @@ def _failure(body: Mapping[str, Any], provider: ProviderEntry) -> ProviderError:
 
 
 def _ran(body: Mapping[str, Any]) -> bool:
+    return bool(_predict_time_s(body))
+
+
+def _predict_time_s(body: Mapping[str, Any]) -> float | None:
     metrics = body.get("metrics")
-    return isinstance(metrics, dict) and bool(seconds(metrics.get("predict_time")))
+    return seconds(metrics.get("predict_time")) if isinstance(metrics, dict) else None
 
 
-def _succeeded(body: Mapping[str, Any], job_id: str, facts: Mapping[str, str], rates: TokenRates | None) -> JobReport:
+def _succeeded(body: Mapping[str, Any], job_id: str, facts: Mapping[str, str], entry: ModelEntry | None) -> JobReport:
     outputs = _files(body.get("output"))
+    cost_usd = _seconds_usd(body, entry) if entry and entry.per_second_usd else _tokens_usd(facts, entry)
     if outputs:
-        cost_usd = _cost_usd(facts, rates)
         return JobReport(job_id, "succeeded", outputs=outputs, progress=1.0, cost_usd=cost_usd, facts=facts)
     failure: ProviderError
     if body.get("data_removed") is True:
@@ -80,13 +86,14 @@ def _succeeded(body: Mapping[str, Any], job_id: str, facts: Mapping[str, str], r
         failure = ModelFailed("The model delivered something that is no picture.", billed="yes")
     else:  # how models on Replicate hide a picture that their filter did not like
         failure = PolicyRefused("The model delivered no picture.", billed="unknown", stage="output")
-    return JobReport(job_id, "failed", failure=failure, facts=facts)
+    return JobReport(job_id, "failed", failure=failure, cost_usd=cost_usd, facts=facts)
 
 
 def _files(output: object) -> tuple[RemoteFile, ...]:
+    """The picture first: one is ordered, and what a model lists before it is its working paper (a sketch's lines)."""
     if isinstance(output, dict):
         output = list(output.values())
-    found = output if isinstance(output, list) else [output]
+    found = output[::-1] if isinstance(output, list) else [output]
     return tuple(RemoteFile(url) for url in found if isinstance(url, str) and url.lower().startswith(_FILE_SCHEMES))
 
 
@@ -111,12 +118,19 @@ def _progress(body: Mapping[str, Any]) -> float | None:
     return min(int(marks[-1]), 100) / 100 if marks else None
 
 
-def _cost_usd(facts: Mapping[str, str], rates: TokenRates | None) -> Decimal | None:
+def _seconds_usd(body: Mapping[str, Any], entry: ModelEntry | None) -> Decimal | None:
+    ran_s = _predict_time_s(body)
+    if entry is None or entry.per_second_usd is None or ran_s is None:
+        return None
+    return round(entry.per_second_usd * Decimal(str(ran_s)), 6)
+
+
+def _tokens_usd(facts: Mapping[str, str], entry: ModelEntry | None) -> Decimal | None:
     counts = [facts.get(name) for name in ("input_text_tokens", "input_image_tokens", "output_tokens")]
-    if rates is None or counts[2] is None:
+    if entry is None or entry.token_rates is None or counts[2] is None:
         return None
     text_in, image_in, image_out = (int(count or 0) for count in counts)
-    return rates.cost_usd(text_in=text_in, image_in=image_in, image_out=image_out)
+    return entry.token_rates.cost_usd(text_in=text_in, image_in=image_in, image_out=image_out)
 
 
 def _facts(body: Mapping[str, Any]) -> dict[str, str]:

@@ -55,15 +55,22 @@ _FAILED: dict[str, tuple[type[ProviderError], str]] = {
 _FAILED_TEXT: tuple[tuple[re.Pattern[str], type[ProviderError], str], ...] = (
     (
         re.compile(
-            r"flagged as sensitive|NSFW|moderation_blocked|content_policy_violation|safety system", re.IGNORECASE
+            r"flagged as sensitive|NSFW|moderation_blocked|content_policy_violation|safety system|(content|request) moderated",
+            re.IGNORECASE,
         ),
         PolicyRefused,
         "",
     ),
     (
-        re.compile(r"CUDA out of memory", re.IGNORECASE),
+        # Real-ESRGAN's own check, and PyTorch's several ways to say that the GPU's memory is full.
+        re.compile(r"fits in GPU memory|\bout of memory\b|OutOfMemoryError|CUBLAS_STATUS_ALLOC_FAILED", re.IGNORECASE),
         ProviderRejectedInput,
         "The picture is too large for this model.",
+    ),
+    (
+        re.compile(r"cannot identify image file", re.IGNORECASE),
+        ProviderRejectedInput,
+        "The model could not read the picture that it was given.",
     ),
 )
 
@@ -101,6 +108,12 @@ def read_refusal(answer: Answer) -> ProviderError:
         return _busy(answer)
     _note(answer)
     return ProviderUnavailable(status=answer.status)
+
+
+def probe_refusal(answer: Answer) -> ProviderError:
+    """A probe's answer that is not 2xx: what a purchase would meet; a fault at their side costs nothing here."""
+    refusal = create_refusal(answer)
+    return ProviderUnavailable(status=answer.status) if isinstance(refusal, OutcomeUnknown) else refusal
 
 
 def poll_refusal(answer: Answer) -> ProviderError:

@@ -47,6 +47,10 @@ class ProviderWithFaultPoints:
         """See ImageProvider."""
         return await self._inner.fetch_output(output, max_bytes=max_bytes)
 
+    async def probe(self, model: str | None = None) -> None:
+        """See ImageProvider."""
+        await self._inner.probe(model)
+
     async def close(self) -> None:
         """See ImageProvider."""
         await self._inner.close()

@@ -36,7 +36,7 @@ def main() -> None:
 
 def parse_options(arguments: list[str] | None = None) -> Options:
     """The command line as options."""
-    parser = argparse.ArgumentParser("sandbox", description="Stand-ins for Replicate and OpenAI Images.")
+    parser = argparse.ArgumentParser("sandbox", description="Stand-ins for image providers.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--public-url", help="what outputs and files are addressed by; default: http://127.0.0.1:PORT")
@@ -47,6 +47,8 @@ def parse_options(arguments: list[str] | None = None) -> Options:
     parser.add_argument("--reads-per-minute", type=_per_minute, default=3000.0)
     parser.add_argument("--replicate-token", help="the only good token; default: any")
     parser.add_argument("--openai-key", help="the only good key; default: any")
+    parser.add_argument("--getimg-key", help="the only good key; default: any")
+    parser.add_argument("--wavespeed-key", help="the only good key; default: any")
     parser.add_argument("--webhook-secret", help="whsec_...; default: a random one, kept in the data folder")
     given = parser.parse_args(arguments)
     return Options(
@@ -60,6 +62,8 @@ def parse_options(arguments: list[str] | None = None) -> Options:
         reads_per_minute=given.reads_per_minute,
         replicate_token=given.replicate_token,
         openai_key=given.openai_key,
+        getimg_key=given.getimg_key,
+        wavespeed_key=given.wavespeed_key,
         webhook_secret=given.webhook_secret,
     )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol
 
 from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sandbox.charges import ChargeLedger
 from sandbox.clock import SandboxClock, from_iso, iso
 from sandbox.faults import FaultBoard, UnknownFault
+from sandbox.getimg.parts import GetimgParts
 from sandbox.journal import Journal
 from sandbox.json_text import Json
 from sandbox.openai.errors import OpenAIDialect
@@ -19,6 +20,7 @@ from sandbox.openai.image_jobs import ImageJobs
 from sandbox.replicate.errors import ReplicateDialect
 from sandbox.replicate.prediction_book import PredictionBook
 from sandbox.settings import Drawing, Settings
+from sandbox.wavespeed.parts import WaveSpeedParts
 from sandbox.webhooks import WebhookSender
 
 Limit = Annotated[int, Query(ge=1, le=100_000)]
@@ -40,7 +42,7 @@ class FaultForm(_Form):
     """A fault to arm. `match` is a part of the prompt; `times` None strikes until it is disarmed."""
 
     fault: str
-    provider: Literal["any", "replicate", "openai"] = "any"
+    provider: Literal["any", "replicate", "openai", "getimg", "wavespeed"] = "any"
     operation: str | None = None
     match: str = ""
     times: int | None = Field(None, ge=1)
@@ -69,6 +71,12 @@ class SettingsForm(_Form):
     webhooks: WebhooksForm | None = None
 
 
+class CountingDialect(Protocol):
+    """What counts how many requests it refused for its rate."""
+
+    refused_for_rate: int
+
+
 @dataclass(frozen=True, slots=True)
 class Office:
     """The parts of the sandbox that an admin sees."""
@@ -83,10 +91,12 @@ class Office:
     webhooks: WebhookSender
     replicate: ReplicateDialect
     openai: OpenAIDialect
+    getimg: GetimgParts
+    wavespeed: WaveSpeedParts
     reset: Callable[[], None]
 
     def jobs(self) -> Iterator[Json]:
-        """All jobs of both providers."""
+        """All jobs of all providers."""
         now = self.clock.now()
         replicate = (
             {
@@ -102,19 +112,34 @@ class Office:
             }
             for one in self.predictions
         )
-        return chain(replicate, (job.as_json() for job in self.images.all()))
+        return chain(
+            replicate, (job.as_json() for job in self.images.all()), self.getimg.jobs(), self.wavespeed.jobs(now)
+        )
 
-    def summary(self, provider: Literal["replicate", "openai"]) -> Json:
+    def told(self) -> list[Json]:
+        """The newest webhook deliveries of all providers, oldest first."""
+        return sorted([*map(asdict, self.webhooks.sent()), *self.wavespeed.webhooks()], key=lambda row: row["at"])
+
+    @property
+    def dialects(self) -> dict[str, CountingDialect]:
+        """The providers, each with its count of what it refused for its rate."""
+        return {
+            "replicate": self.replicate,
+            "openai": self.openai,
+            "getimg": self.getimg.dialect,
+            "wavespeed": self.wavespeed.dialect,
+        }
+
+    def summary(self, provider: str) -> Json:
         """Counts of one provider. `creates_accepted` counts all that were charged, those with a lost response too."""
         counts = self.journal.counts
         creates = {status: n for (who, what, status), n in counts.items() if (who, what) == (provider, "create")}
-        dialect = self.replicate if provider == "replicate" else self.openai
         charges = self.ledger.summary(provider, self.clock.now())
         return {
             "creates": sum(creates.values()),
             "creates_accepted": charges["charges"],
             "creates_by_status": {str(status): n for status, n in sorted(creates.items())},
-            "refused_for_rate": dialect.refused_for_rate,
+            "refused_for_rate": self.dialects[provider].refused_for_rate,
             **charges,
         }
 
@@ -152,12 +177,12 @@ def _add_reading(app: FastAPI, office: Office) -> None:
     @app.get("/webhooks")
     async def webhooks(request: Request, limit: Limit = 1000) -> list[Json]:
         """The newest webhook deliveries, oldest first; any field filters."""
-        return _newest(map(asdict, office.webhooks.sent()), _filters(request), limit)
+        return _newest(office.told(), _filters(request), limit)
 
     @app.get("/summary")
     async def summary() -> Json:
-        """Counts and sums of both providers."""
-        return {provider: office.summary(provider) for provider in ("replicate", "openai")}
+        """Counts and sums of all providers."""
+        return {provider: office.summary(provider) for provider in office.dialects}
 
 
 def _add_steering(app: FastAPI, office: Office) -> None:

@@ -14,6 +14,7 @@ from sandbox.charges import ChargeLedger
 from sandbox.clock import SandboxClock
 from sandbox.delivery import Delivery, delivery_routes
 from sandbox.faults import FaultBoard
+from sandbox.getimg.parts import GetimgParts
 from sandbox.journal import Journal
 from sandbox.keys import Keys, load_keys
 from sandbox.models import ModelTable, load_models
@@ -37,6 +38,7 @@ from sandbox.replicate.production import Production
 from sandbox.replicate.rendering import PredictionRenderer
 from sandbox.replicate.routes import replicate_routes
 from sandbox.settings import Options, Settings
+from sandbox.wavespeed.parts import Shared, WaveSpeedParts
 from sandbox.webhooks import WebhookSender
 from sandbox.wire import Desk
 
@@ -62,16 +64,20 @@ class Parts:
     production: Production
     renderer: PredictionRenderer
     webhooks: WebhookSender
+    getimg: GetimgParts
+    wavespeed: WaveSpeedParts
 
     def start(self) -> None:
         """Bring back what the record log tells, and go on with it."""
         self.log.replay()
         self.production.resume()
         self.webhooks.start()
+        self.wavespeed.start()
 
     async def stop(self) -> None:
         """End all tasks and close all files."""
         await self.webhooks.close()
+        await self.wavespeed.stop()
         await self.production.close()
         await self.references.close()
         self.studio.close()
@@ -80,7 +86,16 @@ class Parts:
 
     def reset(self) -> None:
         """Forget everything but the settings and the keys."""
-        for part in (self.webhooks, self.predictions, self.images, self.ledger, self.files, self.faults):
+        for part in (
+            self.getimg,
+            self.wavespeed,
+            self.webhooks,
+            self.predictions,
+            self.images,
+            self.ledger,
+            self.files,
+            self.faults,
+        ):
             part.erase()
         self.studio.erase()
         self.references.erase()
@@ -125,6 +140,32 @@ def build_parts(options: Options) -> Parts:
             book=predictions,
             renderer=renderer,
         ),
+        getimg=GetimgParts(
+            public_url=options.public_url,
+            key=options.getimg_key,
+            settings=settings,
+            keys=keys,
+            log=log,
+            clock=clock,
+            ledger=ledger,
+            studio=studio,
+            references=references,
+        ),
+        wavespeed=WaveSpeedParts(
+            Shared(
+                data_dir=data_dir,
+                public_url=options.public_url,
+                settings=settings,
+                keys=keys,
+                log=log,
+                clock=clock,
+                faults=faults,
+                ledger=ledger,
+                studio=studio,
+                references=references,
+            ),
+            options.wavespeed_key,
+        ),
     )
 
 
@@ -149,6 +190,8 @@ def create_app(options: Options) -> Starlette:
             *_replicate_routes(parts, desk, replicate),
             *delivery_routes(desk, delivery),
             *openai_routes(desk, openai, _image_routes(parts), ModelRoutes(parts.models)),
+            *parts.getimg.routes(desk),
+            *parts.wavespeed.routes(desk),
             Mount("/admin", admin_app(_office(parts, replicate, openai))),
             Route("/healthz", _healthz),
         ],
@@ -195,6 +238,8 @@ def _office(parts: Parts, replicate: ReplicateDialect, openai: OpenAIDialect) ->
         webhooks=parts.webhooks,
         replicate=replicate,
         openai=openai,
+        getimg=parts.getimg,
+        wavespeed=parts.wavespeed,
         reset=parts.reset,
     )
 

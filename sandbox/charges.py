@@ -1,7 +1,7 @@
 """The bill: one row for each paid job that a provider accepted."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,7 +17,10 @@ class Verdict(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What one accepted job costs, in USD, and what a client may recognise it by."""
+    """What one accepted job costs, in USD, and what a client may recognise it by.
+
+    `metered` is set for jobs that are billed by the time that they run: their cost at a moment.
+    """
 
     job_id: str
     provider: str
@@ -28,6 +31,11 @@ class Charge:
     amount_usd: float
     accepted_at: float
     verdict: Verdict
+    metered: Callable[[float], float] | None = None
+
+    def usd(self, now: float) -> float:
+        """What it costs as far as is known at this moment."""
+        return self.amount_usd if self.metered is None else self.metered(now)
 
     @property
     def correlation(self) -> str | None:
@@ -44,7 +52,7 @@ class Charge:
             "user_id": self.user_id,
             "webhook": self.webhook,
             "correlation": self.correlation,
-            "amount_usd": self.amount_usd,
+            "amount_usd": self.usd(now),
             "accepted_at": self.accepted_at,
             "billed": self.verdict.billed(now),
         }
@@ -85,7 +93,7 @@ class ChargeLedger:
                 continue
             billed += verdict is True
             open_ += verdict is None
-            total += charge.amount_usd if verdict else 0.0
+            total += charge.usd(now) if verdict else 0.0
             if charge.correlation:
                 owed[charge.correlation] += 1
         return {

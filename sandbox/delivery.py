@@ -54,6 +54,14 @@ class DeliveryDialect:
         """403."""
         return self.unauthenticated({})
 
+    def model_gone(self) -> Answer:
+        """It knows files only."""
+        return _missing()
+
+    def input_refused(self) -> Answer:
+        """The same."""
+        return _missing()
+
     def server_error(self, status: int) -> Answer:
         """A page of the network."""
         return gateway_page(status)

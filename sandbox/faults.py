@@ -24,6 +24,8 @@ USUAL_OPERATION: Final[Mapping[str, str]] = {
     "low_credit": "create",
     "insufficient_credit": "create",
     "unauthenticated": "create",
+    "model_gone": "create",
+    "input_refused": "create",
     "server_error": "create",
     "slow_answer": "create",
     # How a job goes.

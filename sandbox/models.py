@@ -82,6 +82,7 @@ class ReplicateModel:
     usd_per_second: float
     leading_pictures: int
     single_output: bool
+    most_input_pixels: int | None
 
     @property
     def full_name(self) -> str:
@@ -156,4 +157,5 @@ def _replicate_model(row: Mapping[str, Any], tariffs: Mapping[str, Tariff]) -> R
         usd_per_second=row.get("usd_per_second", 0.0),
         leading_pictures=row.get("leading_pictures", 0),
         single_output=row.get("single_output", False),
+        most_input_pixels=row.get("most_input_pixels"),
     )

@@ -21,6 +21,8 @@ class Options:
     reads_per_minute: float | None = 3000.0
     replicate_token: str | None = None
     openai_key: str | None = None
+    getimg_key: str | None = None
+    wavespeed_key: str | None = None
     webhook_secret: str | None = None
 
 

@@ -79,6 +79,12 @@ class Dialect(Protocol):
     def insufficient_credit(self) -> Answer:
         """The account has no money left."""
 
+    def model_gone(self) -> Answer:
+        """There is no such model (any more)."""
+
+    def input_refused(self) -> Answer:
+        """A parameter has a value that the model does not take."""
+
     def server_error(self, status: int) -> Answer:
         """The provider is broken."""
 
@@ -159,6 +165,10 @@ class Endpoint:
             return self.dialect.low_credit(fault.number("retry_after", 9))
         if call.fault("insufficient_credit"):
             return self.dialect.insufficient_credit()
+        if call.fault("model_gone"):
+            return self.dialect.model_gone()
+        if call.fault("input_refused"):
+            return self.dialect.input_refused()
         if (fault := call.fault("server_error")) and fault.text("after", "") != "accept":
             return self.dialect.server_error(int(fault.number("status", 500)))
         return None

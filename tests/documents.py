@@ -6,11 +6,38 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 
+from api.openai.errors import told
 from api.problems import CODES, STATUSES, status_of
-from errors import DioramaError
+from errors import (
+    DioramaError,
+    GenerationCanceled,
+    IdempotencyKeyReused,
+    ImageRejected,
+    InvalidRequest,
+    NotFound,
+    ProviderError,
+    ServiceUnavailable,
+    StorageError,
+    Unauthenticated,
+    WorkflowEnded,
+)
+from tests.models_document import endings_table, models_table
 from tests.unit.test_imports import ALLOWED
 
 ROOT = Path(__file__).parents[1]
+# What a request for pictures can be told, at once or at its end.
+MET_BY_PICTURES = (
+    InvalidRequest,
+    ImageRejected,
+    Unauthenticated,
+    NotFound,
+    IdempotencyKeyReused,
+    ServiceUnavailable,
+    ProviderError,
+    StorageError,
+    GenerationCanceled,
+    WorkflowEnded,
+)
 
 
 def _below(base: type[DioramaError]) -> Iterator[type[DioramaError]]:
@@ -29,14 +56,33 @@ def errors_table() -> str:
     """One row per code of errors.py, in the order of the tree."""
     known = {error.code: error for error in reversed([*_below(DioramaError)])}
     rows = [_error_row(error) for error in reversed(known.values())]
-    return _rows(("code", "HTTP", "again", "billed", "meaning", "what to do"), ("---",) * 6, *rows)
+    return _rows(("code", "HTTP", "again", "billed", "title", "what happened", "what to do"), ("---",) * 7, *rows)
 
 
 def _error_row(error: type[DioramaError]) -> tuple[str, ...]:
     answered = any(cls in STATUSES for cls in error.__mro__) or error is DioramaError
     status = str(status_of(error.__new__(error))) if answered else ""
     again = "yes" if error.retryable else "no"
-    return f"`{error.code}`", status, again, str(error.billed), error.title, error.suggestion
+    return f"`{error.code}`", status, again, str(error.billed), error.title, _what_happened(error), error.suggestion
+
+
+def _what_happened(error: type[DioramaError]) -> str:
+    """The class says it to whoever reads the code; of the tree itself there is nothing to say."""
+    said = " ".join((error.__doc__ or "").partition("\n\n")[0].split())
+    return "A fault of ours that nobody foresaw." if error is DioramaError else said
+
+
+def openai_table() -> str:
+    """How each error that a picture's request can meet is told in OpenAI's shape."""
+    kinds = [kind for kind in _below(DioramaError) if issubclass(kind, MET_BY_PICTURES)]
+    known = {kind.code: kind for kind in reversed(kinds)}
+    rows = [_openai_row(kind) for kind in reversed(known.values())]
+    return _rows(("our code", "HTTP", "type", "code", "repeated by the client"), ("---",) * 5, *rows)
+
+
+def _openai_row(kind: type[DioramaError]) -> tuple[str, ...]:
+    answer = told(kind())
+    return f"`{kind.code}`", str(answer.status), f"`{answer.type}`", f"`{answer.code}`", "yes" if answer.again else "no"
 
 
 def framework_table() -> str:
@@ -58,7 +104,10 @@ def imports_table() -> str:
 TABLES: dict[tuple[str, str], Callable[[], str]] = {
     ("docs/errors.md", "errors"): errors_table,
     ("docs/errors.md", "framework"): framework_table,
+    ("docs/openai.md", "errors"): openai_table,
     ("docs/architecture.md", "imports"): imports_table,
+    ("docs/models.md", "models"): lambda: _rows(*models_table()),
+    ("docs/models.md", "endings"): lambda: _rows(*endings_table()),
 }
 
 

@@ -43,6 +43,16 @@ class SandboxServer:
         return f"{self.url}/openai/v1"
 
     @property
+    def getimg_url(self) -> str:
+        """Base address for getimg, without /v1 and /v2."""
+        return f"{self.url}/getimg"
+
+    @property
+    def wavespeed_url(self) -> str:
+        """Base address for WaveSpeed, without /api/v3."""
+        return f"{self.url}/wavespeed"
+
+    @property
     def delivery_url(self) -> str:
         """Where output files are."""
         return f"{self.url}/delivery"

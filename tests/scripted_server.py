@@ -34,11 +34,12 @@ class Script:
     port: int = 0
     answers: list[bytes] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    bodies: list[bytes] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         length = self.header(head, "content-length")
-        await reader.readexactly(int(length or 0))
+        self.bodies.append(await reader.readexactly(int(length or 0)))
         self.asked.append(head)
         writer.write(self.answers.pop(0))
         await writer.drain()

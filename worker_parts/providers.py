@@ -1,15 +1,22 @@
 """The providers of this worker: those whose keys are in the settings, and how patiently their jobs are waited for."""
 
+from pydantic import SecretStr
+
 from activities.waiting import WaitingRules
 from config import Settings
 from errors import ConfigurationError
 from fault_points import fault_points
 from providers.base import ImageProvider
 from providers.catalog import Catalog
+from providers.getimg import GetimgProvider
 from providers.openai_images import OpenAIImagesProvider
 from providers.read_quota import ReadQuota
 from providers.replicate import ReplicateProvider
+from providers.wavespeed import WaveSpeedProvider
 from providers.with_fault_points import ProviderWithFaultPoints
+
+# A task at WaveSpeed takes seconds, and its webhook follows at once.
+WEBHOOK_WITHIN_S = 60.0
 
 
 def make_providers(settings: Settings, catalog: Catalog) -> dict[str, ImageProvider]:
@@ -29,6 +36,14 @@ def make_providers(settings: Settings, catalog: Catalog) -> dict[str, ImageProvi
             key=settings.openai_api_key,
             catalog=catalog,
         )
+    if settings.getimg_api_key:
+        providers["getimg"] = GetimgProvider(
+            base_url=settings.getimg_base_url,
+            key=settings.getimg_api_key,
+            catalog=catalog,
+        )
+    if settings.wavespeed_api_key:
+        providers["wavespeed"] = _wavespeed(settings, settings.wavespeed_api_key, catalog)
     if not providers:
         raise ConfigurationError(
             "no image provider has a key: set DIORAMA_REPLICATE_API_TOKEN or DIORAMA_OPENAI_API_KEY"
@@ -37,6 +52,18 @@ def make_providers(settings: Settings, catalog: Catalog) -> dict[str, ImageProvi
         return providers
     reach = fault_points(settings.crash_lab, "worker")
     return {name: ProviderWithFaultPoints(provider, reach) for name, provider in providers.items()}
+
+
+def _wavespeed(settings: Settings, key: SecretStr, catalog: Catalog) -> WaveSpeedProvider:
+    """A lost purchase is waited for as long as its webhook may take, where webhooks can come and be verified."""
+    hears_webhooks = bool(settings.public_url and settings.wavespeed_webhook_secret)
+    return WaveSpeedProvider(
+        base_url=settings.wavespeed_base_url,
+        key=key,
+        catalog=catalog,
+        reads=ReadQuota(catalog.provider("wavespeed").reads_per_minute),
+        word_within_s=WEBHOOK_WITHIN_S if hears_webhooks else 0.0,
+    )
 
 
 def waiting_rules(settings: Settings) -> WaitingRules:

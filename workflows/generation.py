@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Literal, NoReturn
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import SearchAttributeKey
 from temporalio.exceptions import ApplicationError, CancelledError
 
 from activities.generations import GenerationActivities
@@ -16,13 +16,11 @@ from errors import GenerationCanceled, OutcomeUnknown
 from workflows.failure import failure_of, is_cancellation
 from workflows.picture_step import PictureStep
 from workflows.saga import Saga, unstoppable
+from workflows.transactions import TRANSACTION, UNTIL_IT_WORKS
 
 Story = Callable[[Opened, PictureStep], Awaitable[tuple[PictureMade, ...]]]
 
 STATUS = SearchAttributeKey.for_keyword(SEARCH_STATUS)
-# One short transaction; tried until the database is back.
-TRANSACTION = timedelta(seconds=15)
-UNTIL_IT_WORKS = RetryPolicy(initial_interval=timedelta(milliseconds=500), maximum_interval=timedelta(seconds=20))
 
 
 async def tell(given: GenerationInput, story: Story) -> None:
@@ -39,7 +37,7 @@ async def tell(given: GenerationInput, story: Story) -> None:
         saga.heartbeat = timedelta(seconds=plan.heartbeat_s)
         made = await story(plan, pictures)
     except BaseException as error:  # noqa: BLE001 - a cancellation is no Exception, and must be compensated too
-        await _end_badly(given, saga, error, pictures.current)
+        await _end_badly(given, saga, error, pictures.step_of(error))
     else:
         closing = Closing(generation_id=given.generation_id, run=given.run, outcome="succeeded", pictures=made)
         await unstoppable(lambda: _close(closing))

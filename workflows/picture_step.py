@@ -1,5 +1,7 @@
-"""One step of a story: make a picture with the first candidate that can."""
+"""One step of a story: make a picture with the first candidate that can; or several at the same time, of one fate."""
 
+from asyncio import CancelledError
+from collections.abc import Sequence
 from datetime import timedelta
 
 from temporalio import workflow
@@ -8,17 +10,32 @@ from temporalio.exceptions import ActivityError, RetryState
 from temporalio.workflow import ActivityCancellationType
 
 from activities.pictures import PictureActivities
+from activities.replanning import ReplanActivities
 from contracts.names import provider_queue
-from contracts.pictures import AssetRef, Candidate, GenerationInput, Opened, PictureMade, PictureOrder, StepPlan
+from contracts.pictures import (
+    AssetRef,
+    Candidate,
+    Failure,
+    GenerationInput,
+    Opened,
+    PictureMade,
+    PictureOrder,
+    StepPlan,
+)
+from contracts.replanning import ReplanOrder
 from contracts.statuses import Step
 from errors import OutcomeUnknown, PurchaseNeverMade, PurchaseReplaced, error_class
 from workflows.failure import failure_of
+from workflows.one_fate import one_fate
 from workflows.saga import Saga
+from workflows.transactions import TRANSACTION, UNTIL_IT_WORKS
 
 # Attempts never buy again, so they may outlast half an hour of outage: 60 times at most 30 s.
 ATTEMPTS = 60
 # How often a picture that was lost by its maker may be bought once more from the same model.
 REBUYS = 2
+# Histories from before the order was decided anew at each failure replay without it.
+REPLAN = "replan"
 # These follow a decision or a proof that came after the story was told, and so do not count among them.
 DECIDED = (PurchaseReplaced, PurchaseNeverMade)
 
@@ -28,15 +45,26 @@ def ended(error: ActivityError) -> bool:
     return error.retry_state is RetryState.NON_RETRYABLE_FAILURE
 
 
+def is_unknown(error: BaseException) -> bool:
+    """Whether a purchase may have been made: people decide about it, and nothing else is to be given up for it."""
+    return failure_of(error).code == OutcomeUnknown.code
+
+
 class PictureStep:
     """Makes the pictures of one generation, and shows an operator where it stands."""
 
     def __init__(self, given: GenerationInput, saga: Saga) -> None:
         self._given = given
         self._saga = saga
-        self.current: Step | None = None
+        self._current: Step | None = None
+        self._failed: list[tuple[Step, BaseException]] = []
         self._made: list[PictureMade] = []
+        self._doing: dict[Step, str] = {}
+        self._beside = False
+        self._stopped = False
         self._purchases: dict[Step, int] = {}
+        # Steps of which a purchase may have been made that nobody can find: what is bought now may be a second one.
+        self._unsure: set[Step] = set()
         self._parts = 1
         # An attempt that died is noticed after this long; a third of it is the time between heartbeats.
         self._heartbeat = timedelta(seconds=20)
@@ -46,33 +74,91 @@ class PictureStep:
         self._parts = max(1, len(plan.steps))
         self._heartbeat = timedelta(seconds=plan.heartbeat_s)
 
-    async def make(self, plan: StepPlan, reference: AssetRef | None = None) -> PictureMade:
+    def step_of(self, error: BaseException) -> Step | None:
+        """The step that failed with this very error; else the one that the story is at, if there is one alone."""
+        failed = next((step for step, failure in self._failed if failure is error), None)
+        return failed or (None if self._beside else self._current)
+
+    async def make(
+        self, plan: StepPlan, reference: AssetRef | None = None, *, references: tuple[AssetRef, ...] = ()
+    ) -> PictureMade:
         """The step's picture, from the first candidate that can make it. Raises the last candidate's ActivityError."""
-        self.current = plan.step
+        self._current = plan.step
         self._saga.remember(plan.step)
-        for position, candidate in enumerate(plan.candidates, start=1):
+        works_from = references or ((reference,) if reference else ())
+        try:
+            return await self._from_any(plan, works_from)
+        except BaseException as error:  # a cancellation is no Exception
+            self._failed.append((plan.step, error))
+            raise
+
+    async def make_side_by_side(
+        self, plans: Sequence[StepPlan], references: tuple[AssetRef, ...]
+    ) -> tuple[PictureMade, ...]:
+        """All these pictures at the same time, in their order; when one fails, the others are stopped before that is raised.
+
+        Only a purchase of unknown outcome lets the others end first: they are paid, and people decide about all of them.
+        """
+        self._beside = len(plans) > 1
+        works = [self.make(plan, references=references) for plan in plans]
+        return await one_fate(works, lets_others_end=is_unknown, stop=self._stop)
+
+    def _stop(self) -> None:
+        self._stopped = True
+
+    async def _from_any(self, plan: StepPlan, works_from: tuple[AssetRef, ...]) -> PictureMade:
+        tried: tuple[Candidate, ...] = ()
+        rest = plan.candidates  # at least one
+        while True:
+            candidate, rest = rest[0], rest[1:]
             try:
-                made = await self._from(candidate, plan, reference, alternatives=len(plan.candidates) - position)
+                made = await self._from(candidate, plan, works_from, alternatives=len(rest))
             except ActivityError as error:
-                failure = error_class(failure_of(error).code)
-                if not (ended(error) and failure.failover) or position == len(plan.candidates):
+                failure = failure_of(error)
+                if self._stopped or not (ended(error) and error_class(failure.code).failover) or not rest:
                     raise
                 self._show(plan.step, f"{candidate.provider} failed ({failure.code}), going on with the next")
+                tried = (*tried, candidate)
+                rest = await self._replanned(plan.step, tried, rest, failure)
+                if not rest:
+                    raise
             else:
                 self._made.append(made)
-                self._show(plan.step, "stored")
+                self._show(plan.step, None)
                 return made
-        raise AssertionError  # a plan has at least one candidate
+
+    async def _replanned(
+        self, step: Step, tried: tuple[Candidate, ...], rest: tuple[Candidate, ...], failure: Failure
+    ) -> tuple[Candidate, ...]:
+        """Who is asked next: how the providers stand now may be another matter than when the plan was made."""
+        if not workflow.patched(REPLAN):
+            return rest
+        order = ReplanOrder(
+            generation_id=self._given.generation_id,
+            step=step,
+            tried=tried,
+            rest=rest,
+            failure=failure,
+            purchases=self._purchases[step],
+        )
+        replanned = await workflow.execute_local_activity_method(
+            ReplanActivities.replan,
+            order,
+            start_to_close_timeout=TRANSACTION,
+            retry_policy=UNTIL_IT_WORKS,
+            summary=f"{step}: after {failure.code}",
+        )
+        return replanned.candidates
 
     async def _from(
-        self, candidate: Candidate, plan: StepPlan, reference: AssetRef | None, *, alternatives: int
+        self, candidate: Candidate, plan: StepPlan, works_from: tuple[AssetRef, ...], *, alternatives: int
     ) -> PictureMade:
         possible_duplicate, rebuys = False, 0
         while True:
             self._show(plan.step, f"at {candidate.provider} {candidate.model}")
             try:
                 return await self._buy(
-                    candidate, plan, reference, possible_duplicate=possible_duplicate, alternatives=alternatives
+                    candidate, plan, works_from, possible_duplicate=possible_duplicate, alternatives=alternatives
                 )
             except ActivityError as error:
                 failure = error_class(failure_of(error).code)
@@ -85,16 +171,20 @@ class PictureStep:
                         raise
                     rebuys += 1
                 possible_duplicate = possible_duplicate or unknown or failure is PurchaseReplaced
+                if possible_duplicate:
+                    self._unsure.add(plan.step)
 
     async def _buy(
         self,
         candidate: Candidate,
         plan: StepPlan,
-        reference: AssetRef | None,
+        works_from: tuple[AssetRef, ...],
         *,
         possible_duplicate: bool,
         alternatives: int,
     ) -> PictureMade:
+        if self._stopped:  # another picture failed while this one's last purchase ended
+            raise CancelledError
         purchase = self._purchases.get(plan.step, 0)
         self._purchases[plan.step] = purchase + 1
         order = PictureOrder(
@@ -103,12 +193,14 @@ class PictureStep:
             step=plan.step,
             purchase=purchase,
             candidate=candidate,
-            reference=reference,
+            reference=works_from[0] if len(works_from) == 1 else None,
+            references=works_from if len(works_from) > 1 else (),
             deadline_s=plan.deadline_s,
-            possible_duplicate=possible_duplicate,
+            possible_duplicate=possible_duplicate or plan.step in self._unsure,
             alternatives=alternatives,
             part=len(self._made),
             parts=self._parts,
+            beside=self._beside,
         )
         return await workflow.execute_activity_method(
             PictureActivities.make_picture,
@@ -122,6 +214,11 @@ class PictureStep:
             summary=f"{plan.step}: {candidate.provider} {candidate.model}",
         )
 
-    def _show(self, step: Step, what: str) -> None:
+    def _show(self, step: Step, what: str | None) -> None:
+        """None: it is done."""
+        self._doing.pop(step, None)
+        if what is not None:
+            self._doing[step] = what
         done = [f"- **{made.step}**: {made.provider} {made.model}, {made.cost_usd} USD" for made in self._made]
-        workflow.set_current_details("\n".join([*done, f"- **{step}**: {what}"]))
+        doing = [f"- **{step}**: {what}" for step, what in self._doing.items()]
+        workflow.set_current_details("\n".join([*done, *doing]))

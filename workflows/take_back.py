@@ -8,8 +8,9 @@ from activities.generations import GenerationActivities
 from contracts.names import WORKFLOW_TAKE_BACK
 from contracts.pictures import Begun, Failure, GenerationInput
 from errors import GenerationCanceled, WorkflowEnded
-from workflows.generation import TRANSACTION, UNTIL_IT_WORKS, take_back_and_close
+from workflows.generation import take_back_and_close
 from workflows.saga import Saga
+from workflows.transactions import TRANSACTION, UNTIL_IT_WORKS
 
 # Longer than a run waits, because nobody knows what heartbeat the ended run had agreed on.
 HEARTBEAT = timedelta(seconds=60)

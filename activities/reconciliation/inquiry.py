@@ -86,7 +86,7 @@ class Inquiry:
             return await self._about_job(spend, spend.provider_job_id)
         if spend.provider not in self.with_jobs:
             return Word("unknowable")
-        found = await self._buyer.look_up(spend)
+        found = await self._buyer.lost.look_up(spend)
         if found.report is not None:
             is_ours = not await self._is_of_another(spend, found.report)
             return Word("job", found.report) if is_ours else Word("unknowable")

@@ -1,10 +1,10 @@
-"""Rows that are of use for a while only: webhooks that providers sent, and findings."""
+"""Rows that are of use for a while only: webhooks that providers sent, findings, and how providers stood."""
 
 from datetime import datetime, timedelta
 
 from activities.reconciliation.check import Found, Stray
 from contracts.reconciliation import FindingAction
-from db import findings
+from db import compatible_calls, findings, traffic
 from db.columns import now
 from db.engine import Database
 
@@ -12,6 +12,8 @@ OLD_ROWS = "old_rows"
 # A purchase is looked up for an hour at most; an operator may want to know for a few days who sent what.
 NOTICES_KEPT = timedelta(days=7)
 FINDINGS_KEPT = timedelta(days=90)
+# A client's own key names its call for so long.
+CALLS_KEPT = timedelta(days=90)
 AT_ONCE = 5000
 
 
@@ -28,6 +30,8 @@ class OldRows:
         notices, since = _limits()
         async with self._database.transaction() as session:
             count = await findings.old_rows(session, notices=notices, findings=since, limit=AT_ONCE)
+            count += await traffic.old_rows(session, limit=AT_ONCE)
+            count += await compatible_calls.old_rows(session, before=now() - CALLS_KEPT, limit=AT_ONCE)
         return Found([Stray(OLD_ROWS, facts={"rows": count})] if count else [])
 
     async def mend(self, stray: Stray) -> FindingAction | None:
@@ -35,6 +39,8 @@ class OldRows:
         notices, since = _limits()
         async with self._database.transaction("old_rows.purged") as session:
             await findings.purge(session, notices=notices, findings=since, limit=AT_ONCE)
+            await traffic.purge(session)
+            await compatible_calls.purge(session, before=now() - CALLS_KEPT, limit=AT_ONCE)
         return None
 
 

@@ -1,4 +1,6 @@
-"""Pictures that are not to be kept any longer: too old, of deleted sessions, or of sessions that nobody uses any more."""
+"""Pictures that are not to be kept any longer: too old, of deleted sessions, of sessions that nobody uses any more, or uploads
+that nobody ever used.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,16 +16,20 @@ from db.columns import now
 from db.engine import Database
 from db.models import Asset
 
-RETENTION = "retention"
+RETENTION, UNUSED = "retention", "unused"
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionRules:
-    """How long pictures are kept; None: for ever. `deleted`: how long those of deleted sessions are kept."""
+    """How long pictures are kept; None: for ever. `deleted`: how long those of deleted sessions are kept.
+
+    `unused`: how long an upload waits for its first generation.
+    """
 
     pictures: timedelta | None = None
     deleted: timedelta = timedelta(0)
     abandoned: timedelta | None = None
+    unused: timedelta = timedelta(days=1)
 
 
 class Retention:
@@ -41,7 +47,8 @@ class Retention:
         moment, rules = now(), self._rules
         async with self._database.transaction() as session:
             by_reason: dict[str, Sequence[Asset]] = {
-                "deleted": await retention.deleted(session, deleted_before=moment - rules.deleted, limit=PAGE)
+                "deleted": await retention.deleted(session, deleted_before=moment - rules.deleted, limit=PAGE),
+                UNUSED: await retention.unused(session, stored_before=moment - rules.unused, limit=PAGE),
             }
             if rules.pictures is not None:
                 before = moment - rules.pictures
@@ -56,10 +63,11 @@ class Retention:
 
     async def mend(self, stray: Stray) -> FindingAction | None:
         """Remove the picture, unless somebody began to work with it."""
-        row: Asset = stray.row
+        row, reason = stray.row, str(stray.facts["reason"])
+        asks = retention.is_unused if reason == UNUSED else retention.may_go
 
         async def may_go(session: AsyncSession) -> bool:
-            return await retention.may_go(session, row.id)
+            return await asks(session, row.id)
 
-        removed = await self._keeper.remove(row.id, reason=str(stray.facts["reason"]), when=may_go)
+        removed = await self._keeper.remove(row.id, reason=reason, when=may_go)
         return "removed" if removed else None

@@ -1,4 +1,4 @@
-"""Assets: what is known about a picture, its bytes, and a link that reads it from the store."""
+"""Assets: bring a picture in; what is known about one, its bytes, and a link that reads it from the store."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -35,6 +35,34 @@ async def _stored(services: Services, caller: Caller, asset_id: UUID) -> Asset:
     if not readable:
         raise HTTPException(410, "The picture was deleted.")
     return row
+
+
+_PICTURE_SCHEMA = {"type": "string", "format": "binary"}
+_FORM_SCHEMA = {"type": "object", "properties": {"image": _PICTURE_SCHEMA}, "required": ["image"]}
+_UPLOAD_CONTENT = {
+    **{content_type: {"schema": _PICTURE_SCHEMA} for content_type in ("image/png", "image/jpeg", "image/webp")},
+    "multipart/form-data": {"schema": _FORM_SCHEMA},
+}
+
+
+@router.post(
+    "",
+    summary="Upload a picture to work from",
+    status_code=201,
+    responses=documented(400, 401, 408, 413, 415, 422, 503),
+    openapi_extra={"requestBody": {"required": True, "content": _UPLOAD_CONTENT}},
+)
+async def upload(services: ServicesDep, caller: CallerDep, request: Request, response: Response) -> AssetAnswer:
+    """Bring a picture of your own in: a PNG, JPEG or WebP picture of at most 20 MB, as the body itself or as the file of a form.
+
+    The same bytes give the same picture again, so repeating is harmless. A picture that no generation uses within a day is
+    removed.
+    """
+    async with services.upload_reader.read(request) as body:
+        row = await services.input_pictures.uploaded(body, tenant_id=caller.tenant_id)
+    answer = AssetAnswer.of(row)
+    response.headers["Location"] = answer.links.self_
+    return answer
 
 
 @router.head("/{asset_id}", include_in_schema=False)

@@ -13,8 +13,10 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from api import cursors
 from api.acceptance import Acceptance, AcceptedAnswer
+from api.alternatives import explain
 from api.dependencies import CallerDep, ServicesDep, TransactionDep
 from api.generation_answers import GenerationAnswer, GenerationPage
+from api.model_warnings import sunset_headers
 from api.problems import documented
 from api.routes.examples import REQUESTS
 from api.services import Services
@@ -25,7 +27,7 @@ from contracts.requests import GenerationRequest, SessionId, Tag
 from contracts.statuses import Kind, Status
 from db import generations
 from db.models import Generation
-from errors import AlreadyFinal, DatabaseUnavailable, NotFound
+from errors import AlreadyFinal, DatabaseUnavailable, InvalidRequest, NotFound
 
 router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=StrictJsonRoute)
 
@@ -70,8 +72,12 @@ async def accept(
     prefer: Prefer = None,
 ) -> Response:
     """Accept a request for pictures. The answer comes at once; the pictures come later."""
-    acceptance = await services.desk.accept(caller, request, idempotency_key)
-    headers = {"Location": f"/v1/generations/{acceptance.generation_id}"}
+    try:
+        acceptance = await services.desk.accept(caller, request, idempotency_key)
+    except InvalidRequest as refusal:
+        explain(refusal, request, services.quoter)
+        raise
+    headers = {"Location": f"/v1/generations/{acceptance.generation_id}", **sunset_headers(acceptance.body)}
     if acceptance.replayed:
         headers["Idempotent-Replayed"] = "true"
     seconds = preferred_wait(prefer)
@@ -88,9 +94,10 @@ async def _wait_for_end(services: Services, acceptance: Acceptance, seconds: int
                 await services.following.until_final(acceptance.generation_id)
         async with services.database.transaction() as session:
             row = await session.get_one(Generation, acceptance.generation_id)
+        help_ = await services.failure_help.help(row)
     except DatabaseUnavailable:  # it was accepted before: a 503 would make the client send it once more
         return JSONResponse(acceptance.body, 202, headers)
-    answer = GenerationAnswer.of(row)
+    answer = GenerationAnswer.of(row, help_)
     return JSONResponse(answer.model_dump(mode="json", by_alias=True), 200 if row.status.is_final else 202, headers)
 
 
@@ -125,9 +132,14 @@ def _page_path(query: ListQuery, cursor: str) -> str:
 
 
 @router.get("/{generation_id}", summary="Read a generation", responses=documented(401, 404, 422, 503))
-async def read(caller: CallerDep, session: TransactionDep, generation_id: UUID) -> GenerationAnswer:
-    """Where a generation stands, and its pictures. Answers also while the engine is down."""
-    return GenerationAnswer.of(await _found(session, caller.tenant_id, generation_id))
+async def read(services: ServicesDep, caller: CallerDep, generation_id: UUID) -> GenerationAnswer:
+    """Where a generation stands, and its pictures; after a failure also what can be done about it.
+
+    Answers also while the engine is down.
+    """
+    async with services.database.transaction() as session:
+        row = await _found(session, caller.tenant_id, generation_id)
+    return GenerationAnswer.of(row, await services.failure_help.help(row))
 
 
 @router.post(

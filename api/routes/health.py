@@ -66,6 +66,7 @@ async def ready(services: ServicesDep) -> Response:
 @router.get("/metrics", include_in_schema=False)
 async def metrics(services: ServicesDep) -> Response:
     """Figures for Prometheus."""
+    await services.provider_figures.refresh()
     return Response(services.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -134,6 +134,14 @@ class OpenAIDialect:
         message = "You exceeded your current quota, please check your plan and billing details."
         return error(429, message, kind="insufficient_quota", code="insufficient_quota")
 
+    def model_gone(self) -> Answer:
+        """404 for a model that was shut down."""
+        return model_shut_down("gpt-image")
+
+    def input_refused(self) -> Answer:
+        """400 for a value."""
+        return invalid_value("Invalid value: 'bmp'. Supported values are: 'png', 'webp', and 'jpeg'.", "output_format")
+
     def server_error(self, status: int) -> Answer:
         """500 and 503 are JSON; a 502 is the page of the network."""
         if status == 500:

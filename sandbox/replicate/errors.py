@@ -111,6 +111,16 @@ class ReplicateDialect:
             "Insufficient credit",
         )
 
+    def model_gone(self) -> Answer:
+        """422 for a version, also of a model that was taken down."""
+        return invalid_version()
+
+    def input_refused(self) -> Answer:
+        """422 for a value that the model's schema does not have."""
+        field, words = "input.output_format", 'output_format must be one of the following: "webp", "jpg", "png"'
+        complaint: Json = {"type": "enum", "field": field, "description": words}
+        return validation_failed(f"- {field}: {words}\n", [complaint])
+
     def server_error(self, status: int) -> Answer:
         """A 500 of the API itself, or the page of the network in front of it."""
         if status == 500:

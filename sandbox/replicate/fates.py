@@ -9,6 +9,11 @@ from sandbox.faults import Fault
 from sandbox.replicate.predictions import Fate
 
 FLAGGED: Final = "The input or output was flagged as sensitive. Please try again with different inputs. (E005)"
+NSFW: Final = "NSFW content detected. Try running it again, or try a different prompt."
+"""What open models say when their own checker blacked out every picture."""
+OUT_OF_MEMORY: Final = (
+    "CUDA out of memory. Tried to allocate 4.00 GiB. GPU 0 has a total capacity of 14.56 GiB of which 3.47 GiB is free."
+)
 _FATES: Final[Mapping[str, Fate]] = {
     "empty_output": Fate(empty=True),
     "interrupted": Fate("failed", "Prediction interrupted; please retry (code: PA)", billed=False, portion=0.5),
@@ -21,8 +26,13 @@ _FATES: Final[Mapping[str, Fate]] = {
 }
 
 
-def fate_of(faults: Sequence[Fault], refused_category: str | None) -> Fate:
-    """The fate of a prediction that these faults strike, or whose prompt is refused for a policy category."""
+def fate_of(faults: Sequence[Fault], refused_category: str | None, *, is_community: bool = False) -> Fate:
+    """The fate of a prediction that these faults strike, or whose prompt is refused for a policy category.
+
+    Community models come as their authors wrote them: they run before they refuse, and their errors are Python's.
+    """
+    if is_community:
+        return _community_fate(faults, refused_category)
     for fault in faults:
         if fault.name in _FATES:
             return _FATES[fault.name]
@@ -33,6 +43,15 @@ def fate_of(faults: Sequence[Fault], refused_category: str | None) -> Fate:
         if fault.name == "model_error":
             return Fate("failed", fault.text("message", "RuntimeError: sandbox model error"), billed=False)
     return _flagged(at_input=True) if refused_category else Fate()
+
+
+def _community_fate(faults: Sequence[Fault], refused_category: str | None) -> Fate:
+    names = {fault.name for fault in faults}
+    if refused_category or names & {"input_policy", "output_policy"}:
+        return Fate("failed", NSFW, billed=True)
+    if "out_of_memory" in names:
+        return Fate("failed", OUT_OF_MEMORY, billed=False, portion=0.5)
+    return fate_of(faults, None)
 
 
 def _flagged(*, at_input: bool) -> Fate:

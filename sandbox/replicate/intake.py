@@ -20,6 +20,7 @@ from sandbox.sizes import SizeRefused, replicate_size
 from sandbox.wire import Call, Refusal, header_words
 
 REFERENCE_FIELDS: Final = ("input_images", "image", "img", "image_prompt", "mask")
+SCALE_FIELDS: Final = ("scale", "upscale")
 COUNT_FIELDS: Final = ("number_of_images", "num_outputs", "num_samples")
 _BODY_SCHEMA: Final[Json] = {
     "type": "object",
@@ -87,7 +88,7 @@ class Intake:
         _refuse(complaints(model.schema, fields["input"]))
         values = self.shelve(fields["input"])
         plan = self._plan(model, values)
-        fate = fate_of(call.faults, refused_category(directions.prompt))
+        fate = fate_of(call.faults, refused_category(directions.prompt), is_community=model.version is not None)
         duration_s = self.settings.duration_s if directions.duration_s is None else directions.duration_s
         tokens = _tokens(model, values, directions.prompt, plan)
         deadline_s = _cancel_after_s(call)
@@ -103,6 +104,7 @@ class Intake:
             plan=plan,
             fate=fate,
             amount_usd=_amount_usd(model, tokens, plan, duration_s),
+            usd_per_second=model.usd_per_second,
             token_counts=(tokens.text_in, tokens.image_in, tokens.output) if tokens else None,
             deadline_at=None if deadline_s is None else call.now + deadline_s,
             webhook=fields.get("webhook") or fields.get("webhook_completed"),
@@ -132,6 +134,9 @@ class Intake:
             single=model.single_output,
             drawing=self.settings.drawing,
             enlarge_by=_enlargement(model, values),
+            follows=_followed(model, values),
+            leading=model.leading_pictures,
+            most_input_pixels=model.most_input_pixels,
         )
 
     def _queue_s(self, directed: float | None, faults: Sequence[Fault]) -> float:
@@ -142,7 +147,15 @@ class Intake:
 def _enlargement(model: ReplicateModel, values: Json) -> float | None:
     if model.sizing != "enlarge":
         return None
-    return float(values.get("scale", model.schema["properties"]["scale"]["default"]))
+    name = next(name for name in SCALE_FIELDS if name in model.schema["properties"])
+    return float(values.get(name, model.schema["properties"][name]["default"]))
+
+
+def _followed(model: ReplicateModel, values: Json) -> Literal["", "size", "shape"]:
+    """SDXL and FLUX change a picture in its own size; ControlNet keeps a sketch's shape and sets its shorter side."""
+    if model.sizing == "resolution":
+        return "shape"
+    return "size" if model.sizing in ("input", "flux") and "image" in values else ""
 
 
 def reference_addresses(values: Json) -> list[str]:

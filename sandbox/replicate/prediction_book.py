@@ -113,6 +113,7 @@ class PredictionBook:
                 amount_usd=prediction.amount_usd,
                 accepted_at=prediction.created_at,
                 verdict=prediction,
+                metered=prediction.amount if prediction.usd_per_second else None,
             )
         )
 
@@ -143,6 +144,7 @@ _SAME_IN_RECORD = (
     "plan",
     "fate",
     "amount_usd",
+    "usd_per_second",
     "token_counts",
     "deadline_at",
     "webhook",

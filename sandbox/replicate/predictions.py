@@ -46,7 +46,12 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class PicturePlan:
-    """The pictures that a prediction makes. `enlarge_by` is set for models that scale up their input instead."""
+    """The pictures that a prediction makes; sizes in pixels.
+
+    `enlarge_by` is set for models that scale up their input instead. `follows`: the picture has its input's size, or its
+    input's shape with the plan's shorter side. The first `leading` pictures show what was seen in the input.
+    `most_input_pixels`: what fits the model's memory.
+    """
 
     width: int
     height: int
@@ -56,6 +61,14 @@ class PicturePlan:
     single: bool
     drawing: Drawing
     enlarge_by: float | None = None
+    follows: Literal["", "size", "shape"] = ""
+    leading: int = 0
+    most_input_pixels: int | None = None
+
+    @property
+    def is_made_from_input(self) -> bool:
+        """Whether the pictures cannot be told before the input picture was fetched."""
+        return self.enlarge_by is not None or bool(self.follows)
 
 
 @dataclass(slots=True)
@@ -75,6 +88,7 @@ class Prediction:
     plan: PicturePlan
     fate: Fate
     amount_usd: float
+    usd_per_second: float = 0.0
     token_counts: tuple[int, int, int] | None = None
     deadline_at: float | None = None
     webhook: str | None = None
@@ -131,6 +145,16 @@ class Prediction:
         if phase.status == "canceled":
             return True
         return phase.status != "aborted" and self.work_error is None and self.fate.billed
+
+    def amount(self, now: float) -> float:
+        """What it costs in USD if it is billed: by the seconds that it has run, where its model bills those."""
+        if not self.usd_per_second:
+            return self.amount_usd
+        phase = self.phase(now)
+        if phase.started_at is None:
+            return 0.0
+        until = now if phase.completed_at is None else phase.completed_at
+        return round(self.usd_per_second * (until - phase.started_at), 6)
 
     def expired(self, now: float) -> bool:
         """Whether its data has been removed."""

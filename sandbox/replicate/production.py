@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import Final
 
 from sandbox.clock import SandboxClock
@@ -9,6 +10,7 @@ from sandbox.painting import PaintBrief
 from sandbox.pictures import Studio, halved, smaller
 from sandbox.references import ReferenceStore, ReferenceUnavailable, decode_data_uri, is_data_uri
 from sandbox.replicate.files import FileShelf
+from sandbox.replicate.input_pictures import InputTooLarge, check_size, followed_size, sketch_lines
 from sandbox.replicate.intake import reference_addresses
 from sandbox.replicate.prediction_book import PredictionBook
 from sandbox.replicate.predictions import Prediction
@@ -48,7 +50,7 @@ class Production:
 
         `half_size` gives half the width and height. None when the picture was removed.
         """
-        if prediction.plan.drawing == "fast" and not prediction.plan.enlarge_by:
+        if prediction.plan.drawing == "fast" and not prediction.plan.is_made_from_input:
             brief = self._brief(prediction, index, ())
             return self._studio.paint_fast(smaller(brief) if half_size else brief)
         stored = self._studio.kept(_stored_name(prediction, index))
@@ -66,12 +68,14 @@ class Production:
         try:
             pictures = [await self._reference(address) for address in reference_addresses(prediction.input)]
             kept = tuple(self._references.keep(picture) for picture in pictures)
-            if prediction.plan.drawing == "full" or prediction.plan.enlarge_by:
+            if prediction.plan.most_input_pixels and pictures:
+                check_size(pictures[0], prediction.plan.most_input_pixels)
+            if prediction.plan.drawing == "full" or prediction.plan.is_made_from_input:
                 for index in range(prediction.plan.count):
                     picture = await self._make(prediction, index, pictures)
                     self._studio.keep(_stored_name(prediction, index), picture)
-        except ReferenceUnavailable as unavailable:
-            error = unavailable.reason
+        except (ReferenceUnavailable, InputTooLarge) as refused:
+            error = refused.reason
         except ValueError as unreadable:
             error = f"cannot identify image file: {unreadable}"
         self._book.finish_work(prediction, self._clock.now(), references=kept, error=error)
@@ -80,7 +84,14 @@ class Production:
         plan = prediction.plan
         if plan.enlarge_by:
             return await self._studio.enlarge(pictures[0], plan.enlarge_by, plan.output_format)
-        return await self._studio.paint(self._brief(prediction, index, tuple(pictures)))
+        brief = self._brief(prediction, max(0, index - plan.leading), tuple(pictures))
+        if plan.follows:
+            width, height = followed_size(plan, pictures[0])
+            brief = replace(brief, width=width, height=height)
+        if index < plan.leading:
+            size = brief.width, brief.height
+            return await asyncio.to_thread(sketch_lines, pictures[0], size, plan.output_format)
+        return await self._studio.paint(brief)
 
     @staticmethod
     def _brief(prediction: Prediction, index: int, pictures: tuple[bytes, ...]) -> PaintBrief:

@@ -11,6 +11,7 @@ from deploy.local import LocalStack, StackOptions
 from deploy.stack_state import load_secrets
 from storage.minio_storage import MinioStorage
 from tests.acceptance.client import Diorama
+from tests.acceptance.fresh_standings import all_stand_well
 from tests.hook_receiver import HookReceiver, hook_receiver
 
 
@@ -54,6 +55,7 @@ async def diorama(stack: LocalStack) -> AsyncIterator[Diorama]:
     ):
         unlimited = {"creates_per_minute": None, "reads_per_minute": None, "duration_s": 0.3, "drawing": "fast"}
         (await sandbox.delete("/admin/faults")).raise_for_status()
+        await all_stand_well(database)
         (await sandbox.post("/admin/settings", json=unlimited)).raise_for_status()
         client = Diorama(stack, http, sandbox, database, storage)
         yield client

@@ -18,7 +18,7 @@ class Followed:
 
 @dataclass(slots=True)
 class Asked:
-    """One request for pictures, posted under one Idempotency-Key.
+    """One request for pictures, posted to one path under one Idempotency-Key.
 
     `answer` is the first one that came back; `repeated` the one to the same request at the end of the run.
     """
@@ -31,6 +31,7 @@ class Asked:
     canceled: bool = False
     session_deleted: bool = False
     followed: list[Followed] = field(default_factory=list)
+    path: str = "/v1/generations"
 
     @property
     def generation_id(self) -> UUID | None:

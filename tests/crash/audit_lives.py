@@ -13,7 +13,8 @@ from tests.crash.evidence import Evidence
 from tests.crash.follower import LAST_EVENTS
 from tests.crash.scenarios import Scenario
 
-PICTURES = {"avatar_scene": 2, "avatar": 1, "scene": 1}
+# Of how many pictures a result is; `image` says so itself.
+PICTURES = {"avatar_scene": 2, "avatar": 1, "scene": 1, "enhance": 1}
 
 
 def audit_lives(evidence: Evidence, scenarios: Mapping[str, Scenario], *, outages: bool) -> Iterator[Breach]:
@@ -44,7 +45,7 @@ def _end(evidence: Evidence, generation: Generation) -> Iterator[Breach]:
         return
     pictures = (generation.result or {}).get("pictures", [])
     if generation.status is Status.succeeded:
-        wanted = PICTURES[generation.kind]
+        wanted = PICTURES.get(generation.kind) or generation.request["count"]
         if len(pictures) != wanted:
             yield Breach(f"it succeeded with {len(pictures)} of {wanted} pictures", generation.id)
     elif pictures:

@@ -42,6 +42,8 @@ def _asset(evidence: Evidence, asset: Asset) -> Iterator[Breach]:
         yield Breach(f"{name} is not in the store", asset.generation_id)
     elif evidence.objects[asset.key] != asset.sha256:
         yield Breach(f"{name} has other bytes than its row says", asset.generation_id)
+    if generation is None and asset.role is AssetRole.input:
+        return  # an upload: it waits for its first generation, and stays for further ones
     if generation is None:
         yield Breach(f"{name} is stored for nobody", asset.generation_id)
     elif generation.deleted_at is not None and generation.status.is_final:

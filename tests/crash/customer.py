@@ -9,7 +9,7 @@ from tests.crash.asked import Asked, Followed, Json, Memory
 from tests.crash.doors import Doors
 from tests.crash.follower import follow
 from tests.crash.looking import until
-from tests.crash.patient_http import NO_ANSWER, PatientHttp
+from tests.crash.patient_http import NO_ANSWER, PatientHttp, promise_in
 
 FOLLOWS = 0.4  # of all requests
 LOOK_EVERY_S = 0.7
@@ -26,9 +26,9 @@ class Customer:
         self._scenario = scenario
         self._following: list[asyncio.Task[None]] = []
 
-    def intend(self, body: Json) -> Asked:
+    def intend(self, body: Json, path: str = "/v1/generations") -> Asked:
         """A request that is about to be sent, under a new key."""
-        asked = Asked(self._scenario, f"lab-{secrets.token_hex(8)}", body)
+        asked = Asked(self._scenario, f"lab-{secrets.token_hex(8)}", body, path=path)
         self._memory.asked.append(asked)
         return asked
 
@@ -41,6 +41,14 @@ class Customer:
             self._memory.strange.append(f"key {asked.key} was answered twice, and not the same")
         if answer is not None and self.luck.random() < FOLLOWS:
             self._follow(asked)
+
+    async def upload(self, picture: bytes) -> str | None:
+        """Bring a picture in, sent until it is answered; its asset id."""
+        answer = await self._api.send("POST", "/v1/assets", content=picture, headers={"Content-Type": "image/png"})
+        if answer.status_code != 201:
+            self._memory.strange.append(f"an upload was answered {answer.status_code}: {answer.text[:300]}")
+            return None
+        return str(answer.json()["id"])
 
     async def hang_up(self, asked: Asked, after_s: float) -> None:
         """Send the request and go away before the answer comes."""
@@ -88,14 +96,11 @@ class Customer:
         await asyncio.gather(*following, return_exceptions=True)
 
     async def _post(self, asked: Asked) -> Json | None:
-        answer = await self._api.send(
-            "POST", "/v1/generations", json=asked.body, headers={"Idempotency-Key": asked.key}
-        )
-        if answer.status_code != 202:
+        answer = await self._api.send("POST", asked.path, json=asked.body, headers={"Idempotency-Key": asked.key})
+        promised = promise_in(answer)
+        if promised is None:
             self._memory.strange.append(f"{asked.scenario} was answered {answer.status_code}: {answer.text[:300]}")
-            return None
-        body: Json = answer.json()
-        return body
+        return promised
 
     async def _has_ended(self, asked: Asked) -> bool:
         answer = await self._api.send("GET", f"/v1/generations/{asked.generation_id}")

@@ -75,7 +75,7 @@ MUTATIONS: Final = (
             2,
             """
             if spend.state is SpendState.sent:
-                spend = await self.found_again(spend)
+                spend = await self.lost.found_again(spend)
             """,
         ),
         _code(

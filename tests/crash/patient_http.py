@@ -29,29 +29,46 @@ class PatientHttp:
         self._strange = strange
 
     async def send(
-        self, method: str, path: str, *, json: Any = None, headers: Mapping[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """The first real answer. Raises NeverAnswered."""
         give_up_at = time.monotonic() + PATIENCE_S
-        while (answer := await self._once(method, path, json, headers)) is None:
+        body = {"json": json} if content is None else {"content": content}
+        while (answer := await self._once(method, path, body, headers)) is None:
             if time.monotonic() > give_up_at:
                 raise NeverAnswered(f"{method} {path}")
             await asyncio.sleep(PAUSE_S * random.uniform(0.5, 1.5))
         return answer
 
     async def _once(
-        self, method: str, path: str, json: Any, headers: Mapping[str, str] | None
+        self, method: str, path: str, body: Mapping[str, Any], headers: Mapping[str, str] | None
     ) -> httpx.Response | None:
         try:
-            answer = await self.http.request(method, path, json=json, headers=headers)
+            answer = await self.http.request(method, path, headers=headers, **body)
         except NO_ANSWER:
             return None
-        if answer.status_code in AGAIN:
+        if answer.headers.get("x-should-retry") == "false":
+            return answer
+        if answer.status_code in AGAIN or answer.headers.get("x-should-retry") == "true":
             return None
         if answer.status_code >= 500:
             self._strange.append(f"{method} {path} was answered {answer.status_code}: {answer.text[:300]}")
             return None
         return answer
+
+
+def promise_in(answer: httpx.Response) -> dict[str, Any] | None:
+    """What a request for pictures was answered, if that promises a generation: in OpenAI's form it stands in the head."""
+    if generation_id := answer.headers.get("x-diorama-generation"):
+        return {"id": generation_id}
+    body: dict[str, Any] = answer.json() if answer.status_code == 202 else {}
+    return body or None
 
 
 @asynccontextmanager

@@ -5,6 +5,8 @@ from typing import Final
 
 # place -> scenario. The test of this table holds that no place is missing.
 SCENARIO_THERE: Final[Mapping[str, str]] = {
+    "api,compatible.answered": "compatible",
+    "api,compatible.begun": "compatible",
     "api,delivery.dispatched": "avatar",
     "api,delivery.replayed": "told_again",
     "api,endpoint.changed": "endpoint_managed",
@@ -18,11 +20,14 @@ SCENARIO_THERE: Final[Mapping[str, str]] = {
     "api,input.deleted": "twins",
     "api,input.deleting": "twins",
     "api,input.pending": "own_picture",
+    "api,lane.decided": "lane_switched",
     "api,notice.received": "avatar",
     "api,object.delete": "twins",
     "api,object.put": "own_picture",
     "api,review.decided": "reviewed",
     "api,session.deleted": "session_deleted",
+    "api,upload.pending": "uploaded",
+    "api,upload.stored": "uploaded",
     "api,workflow.cancel": "canceled",
     "api,workflow.start": "avatar",
     "worker,asset.deleted": "refused_at_first_sight",
@@ -41,7 +46,9 @@ SCENARIO_THERE: Final[Mapping[str, str]] = {
     "worker,object.put": "avatar",
     "worker,old_rows.purged": "old_notice",
     "worker,openai.submit": "synchronous",
+    "worker,partial.stored": "watched",
     "worker,picture.claim": "avatar",
+    "worker,picture.failover": "out_of_credit",
     "worker,picture.progress": "slow",
     "worker,picture.stored": "avatar",
     "worker,purchase.absent": "never_arrived",
@@ -58,6 +65,7 @@ SCENARIO_THERE: Final[Mapping[str, str]] = {
     "worker,raw.stored": "synchronous",
     "worker,replicate.cancel": "too_late",
     "worker,replicate.submit": "avatar",
+    "worker,standing.changed": "busy",
     "worker,stray_job.recorded": "job_beside_the_ledger",
     "worker,undo.begin": "refused_at_first_sight",
 }

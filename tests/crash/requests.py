@@ -50,6 +50,24 @@ def scene_from(image_url: str, direction: str = "", **options: object) -> Reques
     return make
 
 
+def variants(count: int, direction: str = "", **options: object) -> Request:
+    """So many pictures side by side, from the client's own words; all have the same direction."""
+
+    def make(name: str) -> Json:
+        return {"kind": "image", "prompt": f"{LOOKS}, called {name} {direction}", "count": count, **options}
+
+    return make
+
+
+def in_openais_form(direction: str = "") -> Request:
+    """A picture as an application asks OpenAI for it."""
+
+    def make(name: str) -> Json:
+        return {"prompt": f"{LOOKS}, called {name} {direction}", "response_format": "url"}
+
+    return make
+
+
 def fault(words: str) -> str:
     """A direction to the sandbox: this fault, for this picture."""
     return f"[[sandbox fault={words}]]"

@@ -18,8 +18,15 @@ from tests.crash.plants import (
     losing_the_start,
 )
 from tests.crash.purchases import is_submitted
-from tests.crash.requests import Request, avatar, chain, fault, lasting, scene_from
-from tests.crash.telling import closing_an_endpoint, having_it_reviewed, having_it_told_again, managing_an_endpoint
+from tests.crash.requests import Request, avatar, chain, fault, in_openais_form, lasting, scene_from, variants
+from tests.crash.telling import (
+    closing_an_endpoint,
+    having_it_reviewed,
+    having_it_told_again,
+    managing_an_endpoint,
+    switching_a_lane,
+)
+from tests.integration.api.running_api import png
 
 Manner = Callable[[Customer, Request, str], Awaitable[None]]
 
@@ -48,6 +55,23 @@ class Scenario:
 async def plainly(customer: Customer, request: Request, name: str) -> None:
     """Ask and wait."""
     asked = customer.intend(request(name))
+    await customer.ask(asked)
+    await customer.watch(asked)
+
+
+async def with_an_upload(customer: Customer, request: Request, name: str) -> None:
+    """Upload a picture, and ask for others that are made from it."""
+    asset_id = await customer.upload(png(64 + customer.luck.randrange(64), 64))
+    if asset_id is None:
+        return
+    asked = customer.intend(request(name) | {"image_asset_ids": [asset_id]})
+    await customer.ask(asked)
+    await customer.watch(asked)
+
+
+async def as_at_openai(customer: Customer, request: Request, name: str) -> None:
+    """Ask as OpenAI is asked: the answer comes with the pictures."""
+    asked = customer.intend(request(name), "/v1/images/generations")
     await customer.ask(asked)
     await customer.watch(asked)
 
@@ -153,6 +177,7 @@ def _with_plants() -> list[Scenario]:
 def _that_are_told() -> list[Scenario]:
     return [
         Scenario("endpoint_managed", 1, avatar(), managing_an_endpoint),
+        Scenario("lane_switched", 1, avatar(), switching_a_lane),
         Scenario("endpoint_closed", 1, avatar(), closing_an_endpoint),
         Scenario("told_again", 1, avatar(), having_it_told_again),
         Scenario(
@@ -178,6 +203,10 @@ def _that_go_well(image_url: str) -> list[Scenario]:
         Scenario("avatar", 3, avatar(), plainly),
         Scenario("slow", 2, avatar(lasting(4)), plainly),
         Scenario("synchronous", 3, chain(provider="openai"), plainly, parks=True),
+        Scenario("variants", 2, variants(3), plainly),
+        Scenario("watched", 2, variants(1, lasting(2), provider="openai", traits={"partials": 2}), plainly, parks=True),
+        Scenario("compatible", 2, in_openais_form(), as_at_openai),
+        Scenario("uploaded", 2, variants(2), with_an_upload),
         Scenario("own_picture", 2, scene_from(image_url), plainly),
         Scenario("hung_up", 2, scene_from(image_url), hanging_up),
         Scenario("twins", 2, scene_from(image_url), as_twins),
@@ -188,6 +217,7 @@ def _with_trouble_at_the_provider() -> list[Scenario]:
     return [
         Scenario("refused_at_first_sight", 2, chain(scene=fault("input_policy")), plainly, FAILS),
         Scenario("refused_when_seen", 2, chain(scene=fault("output_policy")), plainly, FAILS),
+        Scenario("one_variant_refused", 2, variants(3, fault("output_policy times=1")), plainly, FAILS),
         Scenario("interrupted", 2, chain(scene=fault("interrupted times=1")), plainly),
         Scenario("answer_lost", 3, chain(avatar=fault("lost_response times=1")), plainly),
         Scenario("failed_after_accepting", 1, avatar(fault("server_error after=accept times=1")), plainly),
@@ -224,6 +254,7 @@ def _that_are_stopped(image_url: str) -> list[Scenario]:
     return [
         Scenario("canceled", 4, chain(scene=lasting(2)), changing_mind, MAY_BE_CANCELED),
         Scenario("canceled_in_the_middle", 2, chain(avatar=lasting(8)), stopping_in_the_middle, MAY_BE_CANCELED),
+        Scenario("canceled_variants", 2, variants(3, lasting(4)), stopping_in_the_middle, MAY_BE_CANCELED),
         Scenario("canceled_synchronous", 1, chain(provider="openai"), changing_mind, MAY_BE_CANCELED, parks=True),
         Scenario("canceled_own_picture", 1, scene_from(image_url, lasting(2)), changing_mind, MAY_BE_CANCELED),
         Scenario("session_deleted", 2, avatar(), deleting_the_session, MAY_BE_CANCELED),

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from errors import DatabaseUnavailable
 from tests.crash.asked import Asked
 from tests.crash.lab import GRACE_S, Lab
-from tests.crash.patient_http import NO_ANSWER, NeverAnswered, PatientHttp
+from tests.crash.patient_http import NO_ANSWER, NeverAnswered, PatientHttp, promise_in
 
 LOOK_EVERY_S = 0.5
 RECONCILE_EVERY_S = 8.0
@@ -98,10 +98,10 @@ async def _repeat_all(api: PatientHttp, asked: list[Asked]) -> None:
     async def repeat(one: Asked) -> None:
         async with room:
             try:
-                answer = await api.send("POST", "/v1/generations", json=one.body, headers={"Idempotency-Key": one.key})
+                answer = await api.send("POST", one.path, json=one.body, headers={"Idempotency-Key": one.key})
             except NeverAnswered:
                 return
-            one.repeated = answer.json()
+            one.repeated = promise_in(answer) or answer.json()
             one.answer = one.answer or one.repeated
 
     await asyncio.gather(*(repeat(one) for one in asked))

@@ -10,6 +10,7 @@ from tests.crash.requests import Request
 from tests.crash.webhook_listener import BROKEN
 
 ENDPOINTS = "/v1/webhook-endpoints"
+IDLE_LANE = "/v1/operations/lanes/openai/gpt-image-1"
 
 
 async def managing_an_endpoint(customer: Customer, _request: Request, name: str) -> None:
@@ -56,6 +57,16 @@ async def having_it_reviewed(customer: Customer, request: Request, name: str) ->
         decision = {"action": "resubmit", "note": f"decided for {name}"}
         await customer.send("POST", f"/v1/operations/reviews/{waiting['spend_id']}", decision, as_operator=True)
     await customer.watch(asked)
+
+
+async def switching_a_lane(customer: Customer, _request: Request, name: str) -> None:
+    """An operator drains, limits and resumes a model that was shut down, so that it keeps nobody waiting."""
+    note = {"note": f"decided for {name}"}
+    await customer.send("POST", f"{IDLE_LANE}/drain", note, as_operator=True)
+    for per_minute in (60, None):
+        limit = {"creates_per_minute": per_minute}
+        await customer.send("PUT", f"{IDLE_LANE}/limit", note | limit, as_operator=True)
+    await customer.send("POST", f"{IDLE_LANE}/resume", note, as_operator=True)
 
 
 async def _reviews(customer: Customer, generation_id: str) -> list[Json]:

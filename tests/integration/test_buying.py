@@ -11,7 +11,8 @@ import pytest
 from sqlmodel import select
 from temporalio.exceptions import ApplicationError
 
-from activities.buying import Buyer, BuyingRules
+from activities.buying import Buyer
+from activities.buying_rules import BuyingRules
 from activities.cancellation import Wish
 from activities.failures import PurchaseEnded, told_to_temporal
 from activities.keeping import Keeper, KeepingRules
@@ -80,6 +81,9 @@ class Scripted:
 
     async def fetch_output(self, output: RemoteFile, *, max_bytes: int) -> bytes:
         raise AssertionError(output, max_bytes)
+
+    async def probe(self, model: str | None = None) -> None:
+        raise AssertionError(model)
 
     async def close(self) -> None:
         pass

@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities.generations import GenerationActivities
+from activities.planning import Planner
 from contracts.pictures import Closing, GenerationInput, Opened, PictureOrder
 from contracts.statuses import Billed, Kind, SpendState, Status, Step
 from db import events, ledger, lives, sessions
@@ -217,13 +218,8 @@ async def test_a_further_run_is_closed_and_told_as_the_first_one_was(tables: Tab
 
 
 def opening(tables: Tables) -> GenerationActivities:
-    return GenerationActivities(
-        database=tables.database,
-        catalog=Catalog.load(),
-        configured=frozenset({"replicate"}),
-        review_above_usd=Decimal(1),
-        heartbeat_s=20,
-    )
+    planner = Planner(Catalog.load(), configured=frozenset({"replicate"}), review_above_usd=Decimal(1))
+    return GenerationActivities(database=tables.database, planner=planner, heartbeat_s=20)
 
 
 async def opened(tables: Tables, generation: Generation) -> Opened:

@@ -18,8 +18,10 @@ from activities.buying import Buyer
 from activities.keeping import Keeper, KeepingRules
 from activities.observation import PictureMetrics
 from activities.pictures import PictureActivities
+from activities.standing_board import StandingBoard
 from activities.undoing import UndoActivities
 from activities.waiting import Waiter, WaitingRules
+from activities.witness import Witness
 from contracts.pictures import Closing, PictureMade, PictureOrder, UndoOrder, UndoReport
 from contracts.statuses import AssetState, Billed, SpendState
 from db import ledger, lives
@@ -65,15 +67,18 @@ class Workshop:
         waiter = Waiter(tables.database, providers, patience)
         buyer = Buyer(tables.database, providers, self.keeper, FAST)
         self.undoing = UndoActivities(database=tables.database, buyer=buyer, waiter=waiter, keeper=self.keeper)
+        listener = Listener(tables.url, ())
+        self.witness = Witness(tables.database, StandingBoard(tables.database, listener))
         self.pictures = PictureActivities(
             database=tables.database,
-            listener=Listener(tables.url, ()),
+            listener=listener,
             storage=self.storage,
             catalog=Catalog.load(),
             library=PromptLibrary.load(),
             buyer=buyer,
             waiter=waiter,
             keeper=self.keeper,
+            witness=self.witness,
             metrics=PictureMetrics(CollectorRegistry()),
             public_url=None,
             store_is_public=False,

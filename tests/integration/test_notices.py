@@ -99,7 +99,7 @@ async def test_a_lost_purchase_is_adopted_by_the_job_that_a_webhook_named(tables
     shop = Shop(tables, provider)
     spend = await sent(tables)
     await told(tables, spend, "job-7")
-    found = await shop.buyer.found_again(spend)
+    found = await shop.buyer.lost.found_again(spend)
 
     assert (found.state, found.provider_job_id) == (SpendState.submitted, "job-7")
     assert (provider.asked, provider.looked_up) == (["job-7"], 0)
@@ -111,7 +111,7 @@ async def test_what_a_webhook_named_is_not_believed_without_the_provider(tables:
     shop = Shop(tables, provider)
     spend = await sent(tables)
     await told(tables, spend, "somebody-elses")
-    found = await shop.buyer.found_again(spend)
+    found = await shop.buyer.lost.found_again(spend)
 
     assert provider.asked == ["somebody-elses"]
     assert found.provider_job_id == JOB.job_id
@@ -121,6 +121,6 @@ async def test_a_webhook_without_a_job_leaves_the_list_to_be_asked(tables: Table
     provider = Knowing(JobNotFound(), [LostJob(report=JOB, conclusive=True)])
     spend = await sent(tables)
     await told(tables, spend, None)
-    found = await Shop(tables, provider).buyer.found_again(spend)
+    found = await Shop(tables, provider).buyer.lost.found_again(spend)
 
     assert (provider.asked, found.provider_job_id) == ([], JOB.job_id)

@@ -30,16 +30,23 @@ from errors import (
 )
 from providers.base import FinishedPicture, ImageProvider, JobReport, Purchase, ReferenceImage
 from providers.catalog import Catalog
+from providers.getimg import GetimgProvider
 from providers.openai_checks import OpenAIChecks
 from providers.openai_images import OpenAIImagesProvider
 from providers.read_quota import ReadQuota
 from providers.replicate import ReplicateProvider
+from providers.wavespeed import WaveSpeedProvider
 from tests.sandbox_server import SandboxServer, start_sandbox
 
 CATALOG = Catalog.load()
 PNG = b"\x89PNG\r\n\x1a\n"
 MAX_BYTES = 50_000_000
-MODELS = {"replicate": "openai/gpt-image-2.5-flare", "openai": "gpt-image-2.5-flare"}
+MODELS = {
+    "replicate": "openai/gpt-image-2.5-flare",
+    "openai": "gpt-image-2.5-flare",
+    "getimg": "seedream-5-lite",
+    "wavespeed": "wavespeed-ai/flux-schnell",
+}
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,21 @@ async def openai(sandbox: SandboxServer) -> AsyncIterator[OpenAIImagesProvider]:
     await provider.close()
 
 
-@pytest.fixture(params=["replicate", "openai"])
+@pytest.fixture
+async def getimg(sandbox: SandboxServer) -> AsyncIterator[GetimgProvider]:
+    provider = GetimgProvider(base_url=sandbox.getimg_url, key=SecretStr("sk_test"), catalog=CATALOG)
+    yield provider
+    await provider.close()
+
+
+@pytest.fixture
+async def wavespeed(sandbox: SandboxServer) -> AsyncIterator[WaveSpeedProvider]:
+    provider = build_wavespeed(sandbox)
+    yield provider
+    await provider.close()
+
+
+@pytest.fixture(params=["replicate", "openai", "getimg", "wavespeed"])
 def provider(request: pytest.FixtureRequest) -> ImageProvider:
     """Each provider in turn: what is asked of this fixture is asked of all."""
     built: ImageProvider = request.getfixturevalue(request.param)
@@ -82,6 +103,16 @@ def build_replicate(sandbox: SandboxServer, submit_timeout_s: float = 20.0) -> R
         catalog=CATALOG,
         reads=ReadQuota(60_000, burst=1000),
         submit_timeout_s=submit_timeout_s,
+    )
+
+
+def build_wavespeed(sandbox: SandboxServer) -> WaveSpeedProvider:
+    return WaveSpeedProvider(
+        base_url=sandbox.wavespeed_url,
+        key=SecretStr("wsk_test"),
+        catalog=CATALOG,
+        reads=ReadQuota(60_000, burst=1000),
+        submit_timeout_s=20.0,
     )
 
 
@@ -201,6 +232,8 @@ async def test_the_cost_is_what_the_provider_bills_and_within_what_is_held(
         ("rate_limited retry_after=7", ProviderBusy, 0),
         ("insufficient_credit", ProviderQuota, 0),
         ("unauthenticated", ProviderCredentials, 0),
+        ("model_gone", ModelGone, 0),
+        ("input_refused", ProviderRejectedInput, 0),
     ],
 )
 async def test_a_create_that_goes_wrong_is_classified_and_never_repeated(
@@ -249,10 +282,18 @@ async def test_a_refused_prompt_is_free_and_says_so(provider: ImageProvider, san
 
 
 async def test_a_wrong_key_is_a_matter_of_credentials(tmp_path: Path) -> None:
-    async with start_sandbox(tmp_path, replicate_token="r8_right", openai_key="sk-right") as server:
+    keys = {
+        "replicate_token": "r8_right",
+        "openai_key": "sk-right",
+        "getimg_key": "sk_right",
+        "wavespeed_key": "wsk_right",
+    }
+    async with start_sandbox(tmp_path, **keys) as server:
         wrong: list[ImageProvider] = [
             build_replicate(server),
             OpenAIImagesProvider(base_url=server.openai_url, key=SecretStr("sk-wrong"), catalog=CATALOG),
+            GetimgProvider(base_url=server.getimg_url, key=SecretStr("sk_wrong"), catalog=CATALOG),
+            build_wavespeed(server),
         ]
         for provider in wrong:
             with pytest.raises(ProviderCredentials):

@@ -79,6 +79,8 @@ async def test_a_jobs_fault_decides_how_it_ends_and_what_it_costs(
         ("low_credit", 429, {"retry_after": 9}),
         ("insufficient_credit", 402, {"title": "Insufficient credit", "status": 402}),
         ("unauthenticated", 401, {"title": "Unauthenticated", "status": 401}),
+        ("model_gone", 422, {"title": "Invalid version or not permitted", "status": 422}),
+        ("input_refused", 422, {"title": "Input validation failed", "status": 422}),
         ("server_error", 500, {"status": 500}),
     ],
 )

@@ -69,6 +69,9 @@ class Slow:
     async def fetch_output(self, output: RemoteFile, *, max_bytes: int) -> bytes:
         raise AssertionError(output)
 
+    async def probe(self, model: str | None = None) -> None:
+        raise AssertionError(model)
+
     async def close(self) -> None:
         pass
 

@@ -9,7 +9,7 @@ from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
-from contracts.names import WORKFLOW_AVATAR, WORKFLOW_AVATAR_SCENE, WORKFLOW_SCENE
+from contracts.names import WORKFLOW_AVATAR, WORKFLOW_AVATAR_SCENE, WORKFLOW_ENHANCE, WORKFLOW_IMAGE, WORKFLOW_SCENE
 from contracts.pictures import AssetRef, Opened, PictureMade, PictureOrder
 from contracts.statuses import Kind, Step
 from errors import (
@@ -25,7 +25,7 @@ from errors import (
     WorkerStopping,
 )
 from tests.replay.recording import Handle, Outcome
-from tests.workflows.stage import Maker, Stage, candidate, failing, picture, plan
+from tests.workflows.stage import Maker, Stage, candidate, failing, others_have_ended, picture, plan
 
 # Sets the stage for one outcome; the step is the story's last.
 Setting = Callable[[Stage, Step], None]
@@ -34,10 +34,12 @@ STORIES: dict[str, tuple[str, Kind, tuple[Step, ...]]] = {
     "avatar": (WORKFLOW_AVATAR, Kind.avatar, (Step.avatar,)),
     "scene": (WORKFLOW_SCENE, Kind.scene, (Step.scene,)),
     "avatar_scene": (WORKFLOW_AVATAR_SCENE, Kind.avatar_scene, (Step.avatar, Step.scene)),
+    "image": (WORKFLOW_IMAGE, Kind.image, (Step.variant_1, Step.variant_2)),
+    "enhance": (WORKFLOW_ENHANCE, Kind.enhance, (Step.enhanced,)),
 }
 
 
-# The picture that a scene starts from.
+# The picture that a scene, or an enhancement, starts from.
 MADE_BEFORE = AssetRef(
     asset_id=UUID(int=2), key="k", sha256="0" * 64, size_bytes=1, content_type="image/png", width=1, height=1
 )
@@ -62,6 +64,34 @@ def _failing(step: Step, error: ApplicationError, times: int) -> Maker:
         return picture(order)
 
     return make
+
+
+def _after_the_others(stage: Stage, last: Step) -> Maker:
+    """The last picture is made, or fails, when all others have ended."""
+    make = stage.make
+
+    async def make_after(order: PictureOrder) -> PictureMade:
+        if order.step is last:
+            await others_have_ended(stage.client)
+        return await make(order)
+
+    return make_after
+
+
+def stops_the_others(stage: Stage, last: Step) -> None:
+    """All begin, one is refused, and the others are stopped in the middle."""
+    all_began = asyncio.Event()
+
+    async def make(order: PictureOrder) -> PictureMade:
+        if len(stage.orders) == len(stage.opened.steps):
+            all_began.set()
+        await all_began.wait()
+        if order.step is last:
+            raise failing(PolicyRefused)
+        await asyncio.sleep(60)  # until the engine says so with a heartbeat's answer
+        return picture(order)
+
+    stage.make = make
 
 
 def succeeds(_stage: Stage, _last: Step) -> None:
@@ -170,8 +200,11 @@ def told(story: str, setting: Setting) -> Outcome:
     async def run_to_the_end(client: Client) -> Handle:
         async with Stage(client, max_cached_workflows=100) as stage:
             opened = plan(candidate("replicate", "review"), candidate("openai", "review"), steps=steps)
-            stage.opened = opened.model_copy(update={"reference": MADE_BEFORE if kind is Kind.scene else None})
+            starts_from_one = kind in {Kind.scene, Kind.enhance}
+            stage.opened = opened.model_copy(update={"reference": MADE_BEFORE if starts_from_one else None})
             setting(stage, steps[-1])
+            if kind is Kind.image and setting is not stops_the_others:
+                stage.make = _after_the_others(stage, steps[-1])
             handle = await stage.start(name, kind)
             with suppress(WorkflowFailureError):
                 await handle.result()
@@ -180,6 +213,7 @@ def told(story: str, setting: Setting) -> Outcome:
     return run_to_the_end
 
 
-OUTCOMES: dict[str, Outcome] = {
+SIDE_BY_SIDE = {"image-others-stopped": told("image", stops_the_others)}
+OUTCOMES: dict[str, Outcome] = SIDE_BY_SIDE | {
     f"{story}-{outcome}": told(story, setting) for story in STORIES for outcome, setting in SETTINGS.items()
 }

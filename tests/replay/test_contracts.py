@@ -18,11 +18,14 @@ from contracts.names import (
     ACTIVITY_MAKE_PICTURE,
     ACTIVITY_OPEN,
     ACTIVITY_RECONCILE,
+    ACTIVITY_REPLAN,
     ACTIVITY_UNDO_PICTURE,
     WORKFLOW_AVATAR,
     WORKFLOW_AVATAR_SCENE,
     WORKFLOW_DELETE_SESSION,
     WORKFLOW_DELIVER,
+    WORKFLOW_ENHANCE,
+    WORKFLOW_IMAGE,
     WORKFLOW_RECONCILE,
     WORKFLOW_SCENE,
     WORKFLOW_TAKE_BACK,
@@ -38,6 +41,7 @@ from contracts.pictures import (
     UndoReport,
 )
 from contracts.reconciliation import CheckOrder, CheckReport, ReconcileOrder
+from contracts.replanning import Replanned
 from contracts.webhooks import AttemptOrder, AttemptReport, DeliveryInput
 from tests.replay.recording import HISTORIES
 
@@ -47,6 +51,8 @@ TAKEN: dict[str, type[BaseModel]] = {
     WORKFLOW_AVATAR: GenerationInput,
     WORKFLOW_SCENE: GenerationInput,
     WORKFLOW_AVATAR_SCENE: GenerationInput,
+    WORKFLOW_IMAGE: GenerationInput,
+    WORKFLOW_ENHANCE: GenerationInput,
     WORKFLOW_TAKE_BACK: GenerationInput,
     WORKFLOW_DELETE_SESSION: SessionDeletion,
     WORKFLOW_DELIVER: DeliveryInput,
@@ -64,6 +70,7 @@ GIVEN: dict[str, type[BaseModel] | None] = {
     ACTIVITY_RECONCILE: CheckReport,
     ACTIVITY_OPEN: Opened,
     ACTIVITY_BEGUN: Begun,
+    ACTIVITY_REPLAN: Replanned,
     ACTIVITY_CLOSE: None,
     ACTIVITY_DELETE_SESSION: None,  # a number
 }
@@ -82,7 +89,8 @@ def payloads(path: Path) -> Iterator[tuple[type[BaseModel] | None, str]]:
         if answer := event.get("activityTaskCompletedEventAttributes"):
             name = scheduled[answer["scheduledEventId"]]
             yield from ((GIVEN[name], text) for text in decoded(answer.get("result", {})))
-        if marker := event.get("markerRecordedEventAttributes"):
+        marker = event.get("markerRecordedEventAttributes")
+        if marker and marker["markerName"] == "core_local_activity":
             (facts,) = decoded(marker["details"]["data"])
             contract = GIVEN[json.loads(facts)["activity_type"]]
             yield from ((contract, text) for text in decoded(marker["details"].get("result", {})))

@@ -97,3 +97,7 @@ def test_a_summary_for_the_engine_names_the_theme_and_no_words_of_the_client() -
     assert summary(Kind.avatar_scene, request) == "avatar, then scene aurora-night"
     assert summary(Kind.scene, request) == "scene aurora-night"
     assert summary(Kind.avatar, {"avatar": {}, "scene": None}) == "avatar"
+    assert summary(Kind.image, {"prompt": "a fox", "count": 1, "image_asset_ids": []}) == "1 picture"
+    assert summary(Kind.image, {"prompt": "a fox", "count": 4}) == "4 pictures"
+    assert summary(Kind.image, {"prompt": "a fox", "image_asset_ids": ["1", "2"]}) == "1 picture from 2 of the client's"
+    assert summary(Kind.enhance, {"operation": "face_restore"}) == "face_restore"

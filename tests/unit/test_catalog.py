@@ -1,18 +1,17 @@
-"""The catalog: what it holds, what it refuses to hold, and whom it proposes."""
+"""The catalog: what it holds, and what it refuses to hold."""
 
+import re
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
 
 import pytest
 
-from contracts.pictures import Candidate
-from contracts.statuses import Step
-from errors import ConfigurationError, InvalidRequest, ModelRetired, UnknownModel, UnsupportedSize
+from errors import ConfigurationError
 from providers.catalog import Catalog
 
 TODAY = date(2026, 11, 21)
-BOTH = frozenset({"replicate", "openai"})
+ROOT = Path(__file__).parents[2]
 CATALOG = Catalog.load()
 
 PROVIDER = """
@@ -33,137 +32,16 @@ provider = "p"
 model = "m"
 family = "m"
 title = "M"
+preference = 1
+quality_rank = 5
 capabilities = ["text_to_image"]
 max_references = 0
 typical_s = 1
-per_reference_usd = 0
 checked = 2026-11-21
 recipes = [{ shape = "square", request = "1:1", width = 1024, height = 1024 }]
 prices = { medium = { "1024x1024" = 0.1 } }
-input = { size = "size", references = "images", token = "user" }
+input = { prompt = "prompt", quality = "quality", size = "size", token = "user" }
 """
-
-
-def candidates(catalog: Catalog = CATALOG, **changes: Any) -> tuple[Candidate, ...]:
-    wishes: dict[str, Any] = {
-        "step": Step.scene,
-        "size": (1920, 1080),
-        "quality": "medium",
-        "references": 1,
-        "provider": None,
-        "model": None,
-        "force": False,
-        "configured": BOTH,
-        "today": TODAY,
-        "review_above_usd": Decimal("0.50"),
-    }
-    return catalog.candidates(**{**wishes, **changes})
-
-
-def names(found: tuple[Candidate, ...]) -> list[tuple[str, str]]:
-    return [(candidate.provider, candidate.model) for candidate in found]
-
-
-def test_without_wishes_the_default_comes_first_and_the_direct_route_second() -> None:
-    assert names(candidates())[:2] == [
-        ("replicate", "openai/gpt-image-2.5-flare"),
-        ("openai", "gpt-image-2.5-flare"),
-    ]
-
-
-def test_only_configured_providers_are_proposed() -> None:
-    found = candidates(configured=frozenset({"openai"}))
-
-    assert {candidate.provider for candidate in found} == {"openai"}
-
-
-def test_without_any_key_the_refusal_names_the_variables_to_set() -> None:
-    with pytest.raises(UnknownModel, match="DIORAMA_REPLICATE_API_TOKEN or DIORAMA_OPENAI_API_KEY"):
-        candidates(configured=frozenset())
-
-
-def test_a_provider_without_a_key_is_refused_with_its_variable() -> None:
-    with pytest.raises(UnknownModel, match="must set DIORAMA_OPENAI_API_KEY"):
-        candidates(provider="openai", configured=frozenset({"replicate"}))
-
-
-def test_a_wished_model_comes_first_and_then_the_same_model_elsewhere() -> None:
-    found = names(candidates(model="gpt-image-2"))
-
-    assert found == [("openai", "gpt-image-2"), ("replicate", "openai/gpt-image-2")]
-
-
-def test_a_wished_provider_is_the_only_one() -> None:
-    found = names(candidates(model="openai/gpt-image-2.5-flare", provider="replicate"))
-
-    assert found == [("replicate", "openai/gpt-image-2.5-flare")]
-
-
-@pytest.mark.parametrize(
-    "wish", [{"model": "dall-e-9"}, {"provider": "nobody"}, {"provider": "openai", "model": "sdxl"}]
-)
-def test_a_name_that_the_catalog_does_not_have_is_refused(wish: dict[str, Any]) -> None:
-    with pytest.raises(UnknownModel):
-        candidates(**wish)
-
-
-def test_a_retired_model_is_refused_and_its_successor_named() -> None:
-    with pytest.raises(
-        ModelRetired, match=r"openai/gpt-image-1 was shut down on 2026-10-23.*openai/gpt-image-2\.5-flare"
-    ):
-        candidates(model="openai/gpt-image-1")
-
-
-def test_a_retired_model_can_be_forced() -> None:
-    found = names(candidates(model="openai/gpt-image-1", force=True))
-
-    assert found[0] == ("replicate", "openai/gpt-image-1")
-
-
-def test_a_model_is_sold_until_the_day_of_its_shutdown() -> None:
-    assert candidates(model="openai/gpt-image-1.5", today=date(2026, 11, 30))
-    with pytest.raises(ModelRetired):
-        candidates(model="openai/gpt-image-1.5", today=date(2026, 12, 1))
-
-
-def test_models_that_were_shut_down_are_never_proposed_by_themselves() -> None:
-    found = candidates(today=date(2030, 1, 1))
-
-    assert all(CATALOG.entry(candidate.provider, candidate.model).shutdown is None for candidate in found)
-
-
-def test_a_size_that_would_have_to_be_blown_up_is_refused() -> None:
-    with pytest.raises(UnsupportedSize):
-        candidates(size=(8000, 4500))
-
-
-def test_more_reference_pictures_than_any_model_takes_are_refused() -> None:
-    with pytest.raises(InvalidRequest):
-        candidates(references=17)
-
-
-def test_models_that_take_fewer_reference_pictures_drop_out() -> None:
-    found = candidates(references=12)
-
-    assert {candidate.provider for candidate in found} == {"openai"}
-
-
-def test_an_unknown_outcome_above_the_amount_waits_for_people_and_below_it_is_bought_again() -> None:
-    dear = candidates(review_above_usd=Decimal("0.001"))
-    cheap = candidates(review_above_usd=Decimal(100))
-
-    assert {candidate.unknown_policy for candidate in dear} == {"review"}
-    assert {candidate.unknown_policy for candidate in cheap} == {"resubmit"}
-
-
-def test_the_most_that_a_purchase_may_cost_is_never_below_its_price() -> None:
-    for entry in CATALOG.models:
-        for quality in entry.qualities:
-            for references in (0, 1):
-                price = CATALOG.price(entry, quality, (1920, 1080), references)
-                most = entry.max_price(quality=quality, shape="wide", size=(1920, 1080), references=references)
-
-                assert Decimal(0) < price <= most
 
 
 @pytest.mark.parametrize(
@@ -189,8 +67,9 @@ def test_full_hd_is_asked_for_in_each_models_own_way(
     assert (recipe.request, recipe.gives) == (request_value, gives)
 
 
-def test_every_pixel_size_that_is_sent_is_one_that_the_models_accept() -> None:
-    sent = [recipe for entry in CATALOG.models for recipe in entry.recipes if "x" in recipe.request]
+def test_every_pixel_size_that_is_sent_is_one_that_the_gpt_image_models_accept() -> None:
+    of_openai = [entry for entry in CATALOG.models if entry.family.startswith("gpt-image")]
+    sent = [recipe for entry in of_openai for recipe in entry.recipes if "x" in recipe.request]
 
     assert sent
     for recipe in sent:
@@ -199,16 +78,25 @@ def test_every_pixel_size_that_is_sent_is_one_that_the_models_accept() -> None:
         assert 655_360 <= recipe.width * recipe.height <= 8_294_400
 
 
-def test_every_size_that_a_client_may_ask_for_can_be_made_by_every_model() -> None:
-    for entry in CATALOG.models:
+def test_every_size_of_avatars_and_scenes_can_be_made_by_every_recommended_model() -> None:
+    for entry in (entry for entry in CATALOG.models if entry.automatic):
         assert entry.recipe("square", (1024, 1024)).gives == (1024, 1024)
         assert entry.recipe("square", None).shape == "square"
         assert entry.recipe("wide", (1280, 720)).enlargement((1280, 720)) <= 1
         assert entry.recipe("wide", None).shape == "wide"
 
 
+def test_the_order_of_preference_is_the_one_in_the_rows_and_the_recommended_come_first() -> None:
+    preferences = [entry.preference for entry in CATALOG.models]
+    recommended = [entry.automatic for entry in CATALOG.models]
+
+    assert preferences == sorted(set(preferences)), "two models of the same preference have no order"
+    assert recommended == sorted(recommended, reverse=True)
+    assert CATALOG.models[0].model == "openai/gpt-image-2.5-flare"
+
+
 def test_prices_carry_the_day_on_which_they_were_checked() -> None:
-    assert {entry.checked for entry in CATALOG.models} == {TODAY}
+    assert all(date(2026, 1, 1) <= entry.checked <= TODAY for entry in CATALOG.models)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +109,25 @@ def test_prices_carry_the_day_on_which_they_were_checked() -> None:
         (PROVIDER + MODEL.replace("typical_s = 1", ""), "'p m'.*typical_s"),
         (PROVIDER + MODEL.replace("1024x1024", "1x1"), "'p m'.*no price for medium 1024x1024"),
         (PROVIDER + MODEL.replace('title = "M"', 'title = "M"\nreplaced_by = "x"'), "'p m'.*replaced_by"),
+        (PROVIDER + MODEL.replace("prices = {", "flat_usd = 1\nprices = {"), "'p m'.*exactly one of"),
+        (PROVIDER + MODEL.replace("prices = {", "max_gpu_s = 1\nprices = {"), "'p m'.*belong to per_second_usd"),
+        (
+            PROVIDER + MODEL.replace("recipes = ", "operation = { upscale = '/up' }\nrecipes = "),
+            "'p m'.*not capable of upscale",
+        ),
+        (
+            PROVIDER + MODEL.replace("recipes = [{", "traits = { seed = true }\nrecipes = [{"),
+            "'p m'.*input.seed is missing",
+        ),
+        (
+            PROVIDER + MODEL.replace("max_references = 0", "max_references = 1"),
+            "'p m'.*input.references or input.image",
+        ),
+        (PROVIDER + MODEL.replace('quality = "quality", ', ""), "'p m'.*input.quality is missing"),
+        (PROVIDER + re.sub("recipes = .*", "", MODEL), "'p m'.*recipes or a size_grid"),
+        (PROVIDER + MODEL.replace('"text_to_image"', '"text_to_image", "upscale"'), "'p m'.*needs traits.scales"),
         (PROVIDER + '[[shops]]\nname = "x"', "unknown tables: shops"),
+        ("models = 3", "models must be a list"),
         ("[[", "not valid TOML"),
     ],
 )
@@ -234,3 +140,56 @@ def test_a_correct_catalog_of_ones_own_is_taken() -> None:
     catalog = Catalog.parse(PROVIDER + MODEL)
 
     assert catalog.price(catalog.entry("p", "m"), "medium", None, 0) == Decimal("0.1")
+
+
+def test_an_override_changes_what_it_names_and_leaves_the_rest() -> None:
+    change = """
+    [[models]]
+    provider = "p"
+    model = "m"
+    shutdown = 2027-01-31
+    prices = { low = { "1024x1024" = 0.05 } }
+    """
+    shipped, changed = Catalog.parse(PROVIDER + MODEL), Catalog.parse(PROVIDER + MODEL, change)
+
+    assert changed.entry("p", "m").shutdown == date(2027, 1, 31)
+    assert changed.entry("p", "m").qualities == ("medium", "low")
+    assert changed.entry("p", "m").recipes == shipped.entry("p", "m").recipes
+
+
+def test_an_override_can_bring_a_model_of_ones_own() -> None:
+    catalog = Catalog.parse(PROVIDER + MODEL, MODEL.replace('model = "m"', 'model = "mine"'))
+
+    assert [entry.model for entry in catalog.models] == ["m", "mine"]
+
+
+def test_an_override_for_a_model_that_there_is_not_needs_a_whole_row() -> None:
+    with pytest.raises(ConfigurationError, match=r"'p other'.*Field required"):
+        Catalog.parse(PROVIDER + MODEL, '[[models]]\nprovider = "p"\nmodel = "other"\nshutdown = 2027-01-31')
+
+
+def test_the_overrides_of_an_installation_are_read_after_the_shipped_rows(tmp_path: Path) -> None:
+    own = tmp_path / "catalog.toml"
+    own.write_text('[[models]]\nprovider = "openai"\nmodel = "gpt-image-2"\nshutdown = 2027-01-31\n', "utf-8")
+
+    assert Catalog.load(own).entry("openai", "gpt-image-2").shutdown == date(2027, 1, 31)
+    assert CATALOG.entry("openai", "gpt-image-2").shutdown is None
+
+
+def test_overrides_that_cannot_be_read_are_a_fault_of_the_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="overrides cannot be read"):
+        Catalog.load(tmp_path / "nothing.toml")
+
+
+def test_the_rows_in_the_documents_are_rows_that_are_taken() -> None:
+    new_vendor = _toml_in("docs/adding-a-provider.md")
+    of_an_operator = _toml_in("docs/models.md")
+
+    assert Catalog.load_with(new_vendor).entry("pixelworks", "canvas-2").operation["image_variation"] == "/v1/redraw"
+    assert Catalog.load_with(of_an_operator).models[0].model == "gpt-image-2"
+
+
+def _toml_in(document: str) -> str:
+    found = re.search(r"```toml\n(.*?)```", (ROOT / document).read_text("utf-8"), re.DOTALL)
+    assert found is not None
+    return found[1]

@@ -59,3 +59,11 @@ def test_private_image_hosts_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("DIORAMA_IMAGE_URL_HOSTS", "127.0.0.1:8080, files.internal:443")
 
     assert load_settings().private_image_hosts == {"127.0.0.1:8080", "files.internal:443"}
+
+
+def test_the_limit_of_a_provider_is_its_setting_or_else_what_the_caller_knows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIORAMA_REPLICATE_CREATES_PER_MINUTE", "120")
+    settings = load_settings()
+
+    assert settings.creates_per_minute("replicate", otherwise=7) == 120
+    assert settings.creates_per_minute("somebody", otherwise=7) == 7

@@ -12,6 +12,7 @@ from deploy.checkup_settings import GivenSettings, check_providers, read_setting
 from deploy.environment import stack_environment, without_proxy
 from deploy.failures import BinaryMissing
 from deploy.options import StackOptions
+from deploy.provider_variables import PROVIDERS
 from deploy.schema_mark import schema_mark
 from deploy.stack_ports import PORT_NAMES
 from deploy.stack_secrets import StackSecrets
@@ -73,6 +74,36 @@ def test_a_provider_without_a_real_key_stays_in_the_sandbox() -> None:
 
     assert "DIORAMA_OPENAI_BASE_URL" not in told
     assert told["DIORAMA_REPLICATE_API_TOKEN"] == SECRETS.replicate_api_token
+
+
+def test_a_stack_has_the_providers_that_it_is_asked_for_and_the_sandbox_plays_them() -> None:
+    told = variables(StackOptions(providers=frozenset({"getimg"})), {})
+    settings, _ = read_settings(told)
+
+    assert settings is not None
+    assert settings.providers == {"getimg"}
+    assert told["DIORAMA_GETIMG_BASE_URL"] == f"{stack_addresses(PORTS, SECRETS).sandbox_url}/getimg"
+    assert told["DIORAMA_GETIMG_API_KEY"] == SECRETS.getimg_api_key
+
+
+def test_every_provider_can_be_switched_on_and_is_shown_by_the_doctor() -> None:
+    told = variables(StackOptions(providers=frozenset(PROVIDERS)), {})
+    findings = check_providers(GivenSettings.model_validate(_as_fields(told)))
+
+    assert [finding.what.partition(":")[0] for finding in findings] == list(PROVIDERS)
+    assert all("the sandbox" in finding.what for finding in findings)
+
+
+def test_a_real_key_switches_its_provider_on_where_real_ones_are_wanted() -> None:
+    callers = {"DIORAMA_GETIMG_API_KEY": "sk_real"}
+
+    assert variables(StackOptions(real_providers=True), callers)["DIORAMA_GETIMG_API_KEY"] == "sk_real"
+    assert "DIORAMA_GETIMG_API_KEY" not in variables(StackOptions(), callers)
+
+
+def test_a_provider_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError, match="unknown providers: dalle"):
+        variables(StackOptions(providers=frozenset({"dalle", "openai"})), {})
 
 
 def test_a_proxy_of_the_caller_does_not_see_the_stack() -> None:

@@ -148,6 +148,9 @@ class RecordingProvider:
         self._steps.append(f"fetch_output {output.url} {max_bytes}")
         return b"bytes"
 
+    async def probe(self, model: str | None = None) -> None:
+        self._steps.append(f"probe {model}")
+
     async def close(self) -> None:
         self._steps.append("close")
 
@@ -168,6 +171,7 @@ async def test_a_provider_behind_fault_points_does_and_says_the_same() -> None:
         [job async for job in outer.list_jobs(MOMENT)],
         await outer.fetch_output(RemoteFile("https://a/b"), max_bytes=3),
     ]
+    await outer.probe("model")
     await outer.close()
 
     assert (outer.name, outer.synchronous, outer.submit_timeout_s) == ("vendor", False, 7.0)
@@ -183,6 +187,7 @@ async def test_a_provider_behind_fault_points_does_and_says_the_same() -> None:
         "find_lost token 2026",
         "list_jobs 2026",
         "fetch_output https://a/b 3",
+        "probe model",
         "close",
     ]
 

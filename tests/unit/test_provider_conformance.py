@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -25,17 +25,20 @@ from errors import (
     ProviderRejectedInput,
     ProviderUnreachable,
 )
+from providers import data_uri
 from providers.base import FinishedPicture, ImageProvider, JobReport, Purchase, ReferenceImage
 from providers.catalog import Catalog
+from providers.getimg import GetimgProvider
 from providers.http import HttpSettings
 from providers.openai_images import OpenAIImagesProvider
 from providers.read_quota import ReadQuota
 from providers.replicate import ReplicateProvider
+from providers.wavespeed import WaveSpeedProvider
 from tests.provider_server import Answer, HangUp, Reply, Request, Silence, json_reply, provider_server
 
 CATALOG = Catalog.load()
 KEY = "key-that-must-not-be-seen"
-PNG = b"\x89PNG\r\n\x1a\n and so on"
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR and so on \x00\x00\x00\x00IEND\xaeB`\x82"
 
 
 def replicate(url: str, timeout_s: float = 5.0) -> ImageProvider:
@@ -49,18 +52,40 @@ def openai(url: str, timeout_s: float = 5.0) -> ImageProvider:
     return OpenAIImagesProvider(base_url=f"{url}/v1", key=SecretStr(KEY), catalog=CATALOG, submit_timeout_s=timeout_s)
 
 
+def wavespeed(url: str, timeout_s: float = 5.0) -> ImageProvider:
+    quota = ReadQuota(60_000, burst=1000)
+    return WaveSpeedProvider(base_url=url, key=SecretStr(KEY), catalog=CATALOG, reads=quota, submit_timeout_s=timeout_s)
+
+
+def getimg(url: str, timeout_s: float = 5.0) -> ImageProvider:
+    return GetimgProvider(base_url=url, key=SecretStr(KEY), catalog=CATALOG, answer_timeout_s=timeout_s)
+
+
 @dataclass(frozen=True)
 class Vendor:
     name: str
     model: str
     build: Callable[..., ImageProvider]
     accepted: dict[str, object]
+    no_jobs: dict[str, object] = field(default_factory=lambda: {"results": [], "next": None})
+    proves_absence: bool = False  # although what it lists shows no token: by listing nothing
 
 
 VENDORS = [
     Vendor("replicate", "openai/gpt-image-2.5-flare", replicate, {"id": "abc", "status": "starting"}),
+    Vendor("replicate", "stability-ai/sdxl", replicate, {"id": "abc", "status": "starting"}),
     Vendor(
         "openai", "gpt-image-2.5-flare", openai, {"created": 1, "data": [{"b64_json": base64.b64encode(PNG).decode()}]}
+    ),
+    Vendor("getimg", "seedream-5-lite", getimg, {"id": "g", "data": [{"url": data_uri.encode(PNG, "image/png")}]}),
+    Vendor("getimg", "flux-schnell", getimg, {"image": base64.b64encode(PNG).decode(), "seed": 1, "cost": 0.003}),
+    Vendor(
+        "wavespeed",
+        "wavespeed-ai/flux-schnell",
+        wavespeed,
+        {"code": 200, "message": "success", "data": {"id": "abc", "status": "created"}},
+        no_jobs={"code": 200, "message": "success", "data": {"page": 1, "items": []}},
+        proves_absence=True,
     ),
 ]
 each_vendor = pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
@@ -308,11 +333,11 @@ async def test_the_key_goes_into_the_header_and_nowhere_else(vendor: Vendor) -> 
 
 @each_vendor
 async def test_only_a_provider_that_lists_its_jobs_can_prove_that_there_is_none(vendor: Vendor) -> None:
-    async with calling(vendor, json_reply({"results": [], "next": None})) as (provider, _):
+    async with calling(vendor, json_reply(vendor.no_jobs)) as (provider, _):
         lost = await provider.find_lost("token-1", datetime.now(UTC))
 
     assert lost.report is None
-    assert lost.conclusive is CATALOG.provider(vendor.name).recoverable
+    assert lost.conclusive is (CATALOG.provider(vendor.name).recoverable or vendor.proves_absence)
 
 
 @each_vendor

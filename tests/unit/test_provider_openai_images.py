@@ -101,6 +101,36 @@ async def test_a_picture_from_pictures_is_one_form_with_every_file() -> None:
         assert b'name="%s"' % field in sent.body
 
 
+@pytest.mark.parametrize(
+    ("model", "path"), [(None, "/v1/models"), ("gpt-image-2.5-flare", "/v1/models/gpt-image-2.5-flare")]
+)
+async def test_a_probe_looks_at_what_costs_nothing(model: str | None, path: str) -> None:
+    async with openai(lambda _: json_reply({"object": "list", "data": []})) as (provider, server):
+        await provider.probe(model)
+
+    assert [(sent.method, sent.path) for sent in server.requests] == [("GET", path)]
+    assert server.requests[0].headers["authorization"] == "Bearer secret"
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(401, ProviderCredentials), (404, ModelGone), (429, ProviderBusy), (503, ProviderUnavailable)],
+)
+async def test_a_probe_meets_what_a_purchase_would_meet(status: int, error: type[ProviderError]) -> None:
+    async with openai(lambda _: json_reply({"error": {"message": "no"}}, status)) as (provider, _):
+        with pytest.raises(error):
+            await provider.probe("gpt-image-2.5-flare")
+
+
+async def test_a_probe_of_nobody_says_that_nobody_is_there() -> None:
+    async with openai(lambda _: json_reply({})) as (provider, server):
+        gone = server.url
+    provider = OpenAIImagesProvider(base_url=f"{gone}/v1", key=SecretStr("secret"), catalog=Catalog.load())
+    with pytest.raises(ProviderUnreachable):
+        await provider.probe()
+    await provider.close()
+
+
 async def test_there_is_no_job_to_ask_about() -> None:
     async with openai(lambda _: json_reply(PICTURE)) as (provider, server):
         for call in (

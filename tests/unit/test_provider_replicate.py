@@ -155,7 +155,7 @@ async def test_an_upload_whose_connection_breaks_ends_before_anything_is_bought(
 async def test_an_answer_that_is_larger_than_any_picture_leaves_the_outcome_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("providers.replicate._MAX_ANSWER_BYTES", 10)
+    monkeypatch.setattr("providers.replicate.MAX_ANSWER_BYTES", 10)
     async with replicate(lambda _: json_reply(STARTED, 201)) as (provider, _):
         with pytest.raises(OutcomeUnknown):
             await provider.submit(PURCHASE)
@@ -235,14 +235,14 @@ async def test_a_list_without_end_proves_nothing() -> None:
     ],
 )
 async def test_a_page_that_cannot_be_read_proves_nothing_yet(body: object, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("providers.replicate._PAUSES_S", ())
+    monkeypatch.setattr("providers.replicate_reads._PAUSES_S", ())
     async with replicate(lambda _: json_reply(body)) as (provider, _):
         with pytest.raises(ProviderUnavailable):
             await provider.find_lost("token-9", datetime.now(UTC))
 
 
 async def test_a_page_that_fails_once_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("providers.replicate._PAUSES_S", (0.0,))
+    monkeypatch.setattr("providers.replicate_reads._PAUSES_S", (0.0,))
     answers = iter([json_reply({}, 503), json_reply({"results": [listed(1)], "next": None})])
     async with replicate(lambda _: next(answers)) as (provider, _):
         lost = await provider.find_lost("token-1", datetime.now(UTC))
@@ -293,7 +293,7 @@ async def test_all_jobs_are_listed_page_by_page_with_the_tokens_that_they_carry(
 async def test_a_list_of_jobs_with_a_page_that_cannot_be_read_says_so_after_the_pages_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("providers.replicate._PAUSES_S", ())
+    monkeypatch.setattr("providers.replicate_reads._PAUSES_S", ())
     first = json_reply({"results": [listed(1)], "next": "https://x/?cursor=1"})
     answers = iter([first, json_reply({}, 503)])
     async with replicate(lambda _: next(answers)) as (provider, _):

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import (
@@ -32,7 +32,8 @@ from providers.replicate_errors import create_refusal, job_failure, read_refusal
 
 CATALOG = Catalog.load()
 REPLICATE = CATALOG.provider("replicate")
-RATES = CATALOG.entry("replicate", "openai/gpt-image-2.5-flare").token_rates
+BY_TOKENS = CATALOG.entry("replicate", "openai/gpt-image-2.5-flare")
+BY_SECONDS = CATALOG.entry("replicate", "stability-ai/sdxl")
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
@@ -70,6 +71,10 @@ THROTTLED = (
 NO_CREDIT = (
     "You have insufficient credit to run this model. Go to https://replicate.com/account/billing#billing to purchase"
 )
+TOO_LARGE = (
+    "Input image of dimensions (1536, 1536, 4) has a total number of pixels 2359296 greater than the max size that fits in GPU "
+    "memory on this hardware, 2096704. Resize input image and try again."
+)
 INVALID_FIELDS = {
     "detail": "- input.quality: Must be one of the following\n",
     "status": 422,
@@ -84,7 +89,11 @@ def answer(status: int, body: object = None, **headers: str) -> Answer:
 
 
 def report(**fields: Any) -> Any:
-    return read_prediction(fields, "job1", REPLICATE, RATES)
+    return read_prediction(fields, "job1", REPLICATE, BY_TOKENS)
+
+
+def metered(**fields: Any) -> Any:
+    return read_prediction(fields, "job1", REPLICATE, BY_SECONDS)
 
 
 @pytest.mark.parametrize(
@@ -179,6 +188,13 @@ def test_a_failed_upload_leaves_the_purchase_unsent(status: int, expected: type[
         ("Service is temporarily unavailable. Please try again later. (E004)", ProviderInterrupted),
         ("Out of memory (E1001)", ProviderRejectedInput),
         ("CUDA out of memory. Tried to allocate 2.00 GiB", ProviderRejectedInput),
+        ("RuntimeError: CUDA error: out of memory", ProviderRejectedInput),
+        ("torch.OutOfMemoryError", ProviderRejectedInput),
+        ("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`", ProviderRejectedInput),
+        (TOO_LARGE, ProviderRejectedInput),
+        ("cannot identify image file <_io.BytesIO object at 0x7f>", ProviderRejectedInput),
+        ("CUDA error: an illegal memory access was encountered", ModelFailed),
+        ("Content Moderated", PolicyRefused),
         ("Traceback (most recent call last): KeyError: 'E'", ModelFailed),
         ("", ModelFailed),
         (None, ModelFailed),
@@ -230,6 +246,12 @@ def test_an_output_before_the_final_status_is_not_taken() -> None:
 )
 def test_an_output_may_be_a_string_a_list_or_an_object(output: object) -> None:
     assert len(report(status="succeeded", output=output).outputs) == 1
+
+
+def test_the_last_of_several_files_is_the_picture_as_a_sketch_model_lists_what_it_saw_first() -> None:
+    read = report(status="succeeded", output=["https://x/output_0.png", "https://x/output_1.png"])
+
+    assert [file.url for file in read.outputs] == ["https://x/output_1.png", "https://x/output_0.png"]
 
 
 @pytest.mark.parametrize("output", [None, [], "", {}])
@@ -309,6 +331,30 @@ def test_without_token_counts_the_cost_is_the_catalogs() -> None:
     assert report(status="succeeded", output=["https://x/a.png"], logs="Output token count: 999999999").cost_usd is None
 
 
+def test_seconds_of_a_gpu_become_the_cost_where_the_model_bills_them() -> None:
+    read = metered(status="succeeded", output=["https://x/a.png"], metrics={"predict_time": 4.981337})
+
+    assert read.cost_usd == Decimal("0.004857")
+    assert report(status="succeeded", output=["https://x/a.png"], metrics={"predict_time": 4.98}).cost_usd is None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"status": "canceled"},
+        {"status": "failed", "error": "NSFW content detected. Try running it again, or try a different prompt."},
+        {"status": "succeeded", "output": []},
+    ],
+)
+def test_seconds_are_the_cost_of_what_brought_no_picture_too(fields: dict[str, Any]) -> None:
+    read = metered(**fields, metrics={"predict_time": 2})
+
+    assert read.failure.billed in {"yes", "unknown"}
+    assert read.cost_usd == Decimal("0.00195")
+    assert metered(**fields).cost_usd is None
+
+
+@settings(deadline=None)
 @given(
     body=st.fixed_dictionaries(
         {},
@@ -319,12 +365,13 @@ def test_without_token_counts_the_cost_is_the_catalogs() -> None:
     )
 )
 def test_no_body_of_a_prediction_is_so_strange_that_reading_it_fails(body: dict[str, Any]) -> None:
-    read = report(**body)
+    for read in (report(**body), metered(**body)):
+        assert (read.failure is not None) == (read.state in {"failed", "canceled"})
+        assert (len(read.outputs) > 0) == (read.state == "succeeded")
+        assert read.cost_usd is None or read.cost_usd >= 0
 
-    assert (read.failure is not None) == (read.state in {"failed", "canceled"})
-    assert (len(read.outputs) > 0) == (read.state == "succeeded")
 
-
+@settings(deadline=None)
 @given(
     metrics=st.fixed_dictionaries({}, optional={"predict_time": JSON, "total_time": st.integers()}),
     moment=st.text(max_size=30) | st.datetimes().map(str),
@@ -333,6 +380,7 @@ def test_numbers_and_times_beyond_all_measure_are_no_failure(metrics: dict[str, 
     assert report(status="canceled", metrics=metrics, deadline=moment, completed_at=moment).is_final
 
 
+@settings(deadline=None)
 @given(status=st.integers(300, 599), body=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_refusal_is_one_of_ours_and_none_of_5xx_is_definite(status: int, body: bytes) -> None:
     refusal = create_refusal(Answer(status, {}, body))

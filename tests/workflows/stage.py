@@ -19,6 +19,7 @@ from contracts.names import (
     ACTIVITY_CLOSE,
     ACTIVITY_MAKE_PICTURE,
     ACTIVITY_OPEN,
+    ACTIVITY_REPLAN,
     ACTIVITY_UNDO_PICTURE,
     MAIN_QUEUE,
     provider_queue,
@@ -36,6 +37,7 @@ from contracts.pictures import (
     UndoOrder,
     UndoReport,
 )
+from contracts.replanning import Replanned, ReplanOrder
 from contracts.statuses import Kind, Step
 from errors import DioramaError
 from worker import WORKFLOWS
@@ -77,6 +79,8 @@ class Stage:
         self.undone: list[Step] = []
         self.closings: list[Closing] = []
         self.make: Maker = self._make
+        self.replans: list[ReplanOrder] = []
+        self.reorder: Callable[[ReplanOrder], tuple[Candidate, ...]] = lambda order: order.rest
         self.undo_fails = False
         self.undo_may_go_on = asyncio.Event()
         self.undo_may_go_on.set()
@@ -94,6 +98,11 @@ class Stage:
                 self.open_fails -= 1
                 raise ApplicationError("the database is away", type="database_unavailable")
             return self.opened
+
+        @activity.defn(name=ACTIVITY_REPLAN)
+        async def replan(order: ReplanOrder) -> Replanned:
+            self.replans.append(order)
+            return Replanned(candidates=self.reorder(order))
 
         @activity.defn(name=ACTIVITY_CLOSE)
         async def close(closing: Closing) -> None:
@@ -124,7 +133,7 @@ class Stage:
             self.client,
             task_queue=MAIN_QUEUE,
             workflows=WORKFLOWS,
-            activities=[open_, close, undo],
+            activities=[open_, replan, close, undo],
             workflow_runner=runner,
             max_cached_workflows=self._cached,
         )
@@ -158,6 +167,16 @@ class Stage:
         except WorkflowFailureError as error:
             return error
         return None
+
+
+async def others_have_ended(client: Client) -> None:
+    """Wait, in an activity, until the engine knows that no other one of its workflow is under way.
+
+    The time-skipping server loses a workflow that cancels an activity in the moment in which it ends; the real one does not.
+    """
+    handle = client.get_workflow_handle(activity.info().workflow_id or "")
+    while len((await handle.describe()).raw_description.pending_activities) > 1:  # noqa: ASYNC110 the engine has no event
+        await asyncio.sleep(0.02)
 
 
 async def _beat() -> None:

@@ -10,10 +10,13 @@ from contracts.names import WORKFLOW_AVATAR, WORKFLOW_AVATAR_SCENE, WORKFLOW_SCE
 from contracts.pictures import Opened, PictureMade, PictureOrder
 from contracts.statuses import Kind, Step
 from errors import (
+    CircuitOpen,
     GenerationCanceled,
+    LanePaused,
     ModelFailed,
     OutcomeUnknown,
     PolicyRefused,
+    ProviderError,
     ProviderInterrupted,
     ProviderUnavailable,
     ProviderUnreachable,
@@ -99,6 +102,70 @@ async def test_each_candidate_is_told_how_many_others_could_make_the_picture(sta
     assert [(order.candidate.provider, order.alternatives) for order in stage.orders] == [
         ("replicate", 1),
         ("openai", 0),
+    ]
+
+
+async def test_who_is_asked_next_is_decided_at_the_failure(stage: Stage) -> None:
+    third = candidate("replicate").model_copy(update={"model": "third"})
+    stage.opened = plan(candidate("replicate"), candidate("openai"), third)
+    stage.reorder = lambda order: tuple(reversed(order.rest))
+    stage.make = _fails_for(Step.avatar, ProviderUnreachable)
+
+    await stage.run(WORKFLOW_AVATAR_SCENE)
+
+    asked = [(order.candidate.provider, order.candidate.model, order.alternatives) for order in stage.orders]
+    assert asked == [("replicate", "model-x", 2), ("replicate", "third", 1), ("openai", "model-x", 0)]
+    assert [(len(order.tried), len(order.rest), order.purchases) for order in stage.replans] == [(1, 2, 1), (2, 1, 2)]
+    assert {order.failure.code for order in stage.replans} == {ProviderUnreachable.code}
+
+
+async def test_when_nobody_may_be_asked_any_more_the_failure_stands(stage: Stage) -> None:
+    stage.reorder = lambda _order: ()
+    stage.make = _fails_for(Step.avatar, ProviderUnreachable)
+
+    await stage.run(WORKFLOW_AVATAR_SCENE)
+
+    assert [order.candidate.provider for order in stage.orders] == ["replicate"]
+    assert stage.closings[0].failure is not None
+    assert stage.closings[0].failure.code == ProviderUnreachable.code
+
+
+@pytest.mark.parametrize("error", [LanePaused, CircuitOpen])
+async def test_a_lane_that_is_paused_or_broken_is_passed_by(stage: Stage, error: type[ProviderError]) -> None:
+    async def make(order: PictureOrder) -> PictureMade:
+        if order.candidate.provider == "replicate":
+            raise failing(error)
+        return picture(order)
+
+    stage.make = make
+
+    assert await stage.run(WORKFLOW_AVATAR_SCENE) is None
+    assert [order.candidate.provider for order in stage.orders][:2] == ["replicate", "openai"]
+
+
+async def test_without_a_failure_nothing_is_decided_anew(stage: Stage) -> None:
+    await stage.run(WORKFLOW_AVATAR_SCENE)
+
+    assert stage.replans == []
+
+
+async def test_a_second_purchase_says_so_although_another_provider_makes_it(stage: Stage) -> None:
+    answers = [OutcomeUnknown, CircuitOpen]
+
+    async def make(order: PictureOrder) -> PictureMade:
+        if answers:
+            raise failing(answers.pop(0))
+        return picture(order)
+
+    stage.make = make
+    await stage.run(WORKFLOW_AVATAR_SCENE)
+
+    asked = [(order.step, order.candidate.provider, order.possible_duplicate) for order in stage.orders]
+    assert asked == [
+        (Step.avatar, "replicate", False),
+        (Step.avatar, "replicate", True),
+        (Step.avatar, "openai", True),
+        (Step.scene, "replicate", False),
     ]
 
 

@@ -21,6 +21,8 @@ from contracts.names import (
     WORKFLOW_AVATAR_SCENE,
     WORKFLOW_DELETE_SESSION,
     WORKFLOW_DELIVER,
+    WORKFLOW_ENHANCE,
+    WORKFLOW_IMAGE,
     WORKFLOW_RECONCILE,
 )
 from contracts.pictures import GenerationInput, SessionDeletion
@@ -49,6 +51,24 @@ class QuickAvatarScene:
     @workflow.run
     async def run(self, given: GenerationInput) -> str:
         return str(given.generation_id)
+
+
+@workflow.defn(name=WORKFLOW_IMAGE)
+class PatientImage:
+    """Runs until it is canceled."""
+
+    @workflow.run
+    async def run(self, given: GenerationInput) -> None:
+        await workflow.wait_condition(lambda: False)
+
+
+@workflow.defn(name=WORKFLOW_ENHANCE)
+class PatientEnhance:
+    """Runs until it is canceled."""
+
+    @workflow.run
+    async def run(self, given: GenerationInput) -> None:
+        await workflow.wait_condition(lambda: False)
 
 
 @workflow.defn(name=WORKFLOW_DELETE_SESSION)
@@ -107,7 +127,15 @@ async def engine() -> AsyncIterator[WorkflowEnvironment]:
         async with Worker(
             client,
             task_queue=MAIN_QUEUE,
-            workflows=[PatientAvatar, QuickAvatarScene, QuickDeletion, QuickDelivery, QuickRound],
+            workflows=[
+                PatientAvatar,
+                QuickAvatarScene,
+                PatientImage,
+                PatientEnhance,
+                QuickDeletion,
+                QuickDelivery,
+                QuickRound,
+            ],
             workflow_runner=UnsandboxedWorkflowRunner(),
         ):
             yield environment

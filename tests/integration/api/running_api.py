@@ -42,6 +42,7 @@ def settings_for(database_url: str, temporal_address: str, **more: Any) -> Setti
         "token_secret": SecretStr("a secret of the tests"),
         "replicate_api_token": SecretStr("r8_not_a_token"),
         "replicate_webhook_secret": SecretStr(WEBHOOK_SECRET),
+        "wavespeed_webhook_secret": SecretStr(WEBHOOK_SECRET),
         "review_above_usd": Decimal("0.50"),
     }
     return Settings(_env_file=None, **(values | more))

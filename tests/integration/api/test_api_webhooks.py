@@ -18,12 +18,13 @@ from contracts.names import CHANNEL_WAKE
 from contracts.statuses import Step
 from db.columns import now
 from db.models import Spend
+from sandbox.wavespeed.webhooks import signature
 from tests.integration.api.running_api import AVATAR, WEBHOOK_SECRET, RunningApi, Tenant
 
 BODY = json.dumps({"id": "job-1", "status": "succeeded"}).encode()
 
 
-async def purchase(tenant: Tenant) -> tuple[str, str]:
+async def purchase(tenant: Tenant, provider: str = "replicate") -> tuple[str, str]:
     """(generation id, token) of a generation with one purchase."""
     accepted = await tenant.accept(AVATAR)
     token = accepted["id"].replace("-", "")
@@ -32,7 +33,7 @@ async def purchase(tenant: Tenant) -> tuple[str, str]:
         generation_id=UUID(accepted["id"]),
         step=Step.avatar,
         purchase=0,
-        provider="replicate",
+        provider=provider,
         model="openai/gpt-image-2.5-flare",
         token=token,
         prompt="a captain",
@@ -59,9 +60,11 @@ def signed(
     }
 
 
-async def send(api: RunningApi, token: str, headers: dict[str, str], body: bytes = BODY) -> httpx.Response:
+async def send(
+    api: RunningApi, token: str, headers: dict[str, str], body: bytes = BODY, sender: str = "replicate"
+) -> httpx.Response:
     async with httpx.AsyncClient(base_url=api.url) as provider:
-        return await provider.post(f"/v1/webhooks/replicate/{token}", content=body, headers=headers)
+        return await provider.post(f"/v1/webhooks/{sender}/{token}", content=body, headers=headers)
 
 
 @asynccontextmanager
@@ -134,6 +137,27 @@ async def test_a_forged_webhook_is_refused(tenant: Tenant, api: RunningApi, how:
     answer = await send(api, token, forged()[how])
 
     assert (answer.status_code, answer.json()["code"]) == (401, "webhook_rejected")
+
+
+async def test_wavespeeds_own_signature_is_believed_at_its_own_address_only(tenant: Tenant, api: RunningApi) -> None:
+    _, token = await purchase(tenant, "wavespeed")
+    moment = int(datetime.now(UTC).timestamp())
+    message = f"msg-{token}"
+    own = {
+        "webhook-id": message,
+        "webhook-timestamp": str(moment),
+        "webhook-signature": signature(WEBHOOK_SECRET, message, moment, BODY),
+    }
+
+    believed = await send(api, token, own, sender="wavespeed")
+    elsewhere = await send(api, token, own, sender="replicate")
+    standard = await send(api, token, signed(), sender="wavespeed")
+    nobody = await send(api, token, own, sender="openai")
+
+    answers = [believed, elsewhere, standard, nobody]
+    notices = await api.ask("select provider, job_id from notice where token = :token", token=token)
+    assert [answer.status_code for answer in answers] == [204, 401, 401, 404]
+    assert [(row.provider, row.job_id) for row in notices] == [("wavespeed", "job-1")]
 
 
 async def test_bytes_that_are_no_text_are_refused(tenant: Tenant, api: RunningApi) -> None:

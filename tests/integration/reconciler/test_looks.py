@@ -187,6 +187,7 @@ LOOKS: dict[str, Look] = {
     ),
     "unfinished_assets": lambda session: strays.unfinished_assets(session, before=now() - AGO, after=None, limit=PAGE),
     "retention.expired": lambda session: retention.expired(session, stored_before=now() - AGO, limit=PAGE),
+    "retention.unused": lambda session: retention.unused(session, stored_before=now() - AGO, limit=PAGE),
     "retention.deleted": lambda session: retention.deleted(session, deleted_before=now(), limit=PAGE),
     "sessions.undeleted": lambda session: sessions.undeleted(session, before=now(), limit=PAGE),
 }

@@ -1,0 +1,50 @@
+"""Which failures say something about the health of a provider or a model, and whose fault they are."""
+
+from typing import Final
+
+from db.traffic import Fault
+from errors import (
+    CircuitOpen,
+    DeadlineExceeded,
+    DioramaError,
+    LanePaused,
+    ModelFailed,
+    ModelGone,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderCredentials,
+    ProviderInterrupted,
+    ProviderQuota,
+    ProviderUnavailable,
+    ProviderUnreachable,
+)
+
+OF_PROVIDERS: Final = (
+    ProviderUnreachable,
+    ProviderUnavailable,
+    OutcomeUnknown,
+    ProviderInterrupted,
+    ProviderCredentials,
+    ProviderQuota,
+)
+# A deadline is missed by a slow model; which others the provider has need not be slow.
+OF_MODELS: Final = (ModelFailed, ModelGone, DeadlineExceeded)
+# The next purchase cannot end otherwise, until somebody did something about it.
+AT_ONCE: Final = (ProviderCredentials, ProviderQuota, ModelGone)
+# The buyer tells of each of these when it meets it, or it is of our own making.
+TOLD_ALREADY: Final = (ProviderUnreachable, ProviderBusy, OutcomeUnknown, CircuitOpen, LanePaused)
+
+
+def fault_of(error: DioramaError, provider: str, model: str) -> Fault | None:
+    """Whose fault it is; None: a refused prompt, a wrong input, a cancellation say nothing about health."""
+    at_once = isinstance(error, AT_ONCE)
+    if isinstance(error, OF_PROVIDERS):
+        return Fault(provider, "", error.code, at_once=at_once)
+    if isinstance(error, OF_MODELS):
+        return Fault(provider, model, error.code, at_once=at_once)
+    return None
+
+
+def is_told_already(error: DioramaError) -> bool:
+    """Whether the standings know of it before the purchase ends."""
+    return isinstance(error, TOLD_ALREADY)

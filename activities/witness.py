@@ -1,0 +1,209 @@
+"""What came of purchases, told to the standings of their providers and models. A purchase never fails because of it."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Final
+
+import structlog
+
+from activities.evidence import fault_of, is_told_already
+from activities.failures import PurchaseEnded
+from activities.standing_board import StandingBoard
+from contracts.standing import BreakerState
+from db import breakers, traffic
+from db.columns import now
+from db.engine import Database
+from db.models import Spend
+from db.traffic import Tally
+from errors import DatabaseUnavailable, DeadlineExceeded, DioramaError, ProviderBusy, ProviderError
+
+# Finished pictures are written once in so many seconds; failures and waits at once.
+WRITE_EVERY_S: Final = 0.5
+# A purchase under way counts as slow when it takes so many times as long as nearly all do, or as is typical.
+TIMES_P90: Final = 2.0
+TIMES_TYPICAL: Final = 3.0
+FEWEST_SAMPLES: Final = 5
+
+log = structlog.get_logger(__name__)
+
+
+class Watch:
+    """One purchase that this process makes; one that another attempt made says nothing about its time."""
+
+    def __init__(self, typical_s: float | None) -> None:
+        self.typical_s = typical_s
+        self.sent_at: float | None = None
+        self.alarm: asyncio.TimerHandle | None = None
+        self.is_over = False
+
+    @property
+    def took_s(self) -> float | None:
+        """Seconds since it was sent; None: it was sent by somebody else."""
+        return None if self.sent_at is None else time.monotonic() - self.sent_at
+
+    def rest(self) -> None:
+        """It is no longer waited for."""
+        if self.alarm is not None:
+            self.alarm.cancel()
+
+
+class Witness:
+    """Counts what this worker sees, and writes it down."""
+
+    def __init__(self, database: Database, board: StandingBoard) -> None:
+        self._database = database
+        self._board = board
+        self._tallies: dict[tuple[str, str], Tally] = {}
+        self._watches: dict[str, Watch] = {}
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Write what was counted, again and again, while the block runs, and at its end."""
+        task = asyncio.create_task(self._write_again_and_again(), name="witness")
+        try:
+            yield
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            await self.write()
+
+    @asynccontextmanager
+    async def watching(self, spend: Spend, *, typical_s: float | None = None) -> AsyncIterator[None]:
+        """Follow a purchase to its end while the block runs; `typical_s` is what the catalog expects (seconds)."""
+        watch = self._watches[str(spend.id)] = Watch(typical_s)
+        try:
+            yield
+        except PurchaseEnded as end:
+            await self._ended(spend, watch, end.failure)
+            raise
+        finally:
+            watch.rest()
+            self._watches.pop(str(spend.id), None)
+
+    def sent(self, spend: Spend) -> None:
+        """The purchase goes out now."""
+        watch = self._watches.get(str(spend.id))
+        if watch is None:
+            return
+        watch.rest()
+        watch.sent_at = time.monotonic()
+        limit_s = self._slow_after(spend, watch)
+        if limit_s is not None:
+            # Who took so long already takes as long again: told as the limit alone it would hide among the usual ones.
+            watch.alarm = asyncio.get_running_loop().call_later(limit_s, self._count_slow, spend, 2 * limit_s)
+
+    def finished(self, spend: Spend) -> None:
+        """The provider gave a picture."""
+        watch = self._watches.get(str(spend.id))
+        if watch is None or watch.is_over:
+            return
+        watch.rest()
+        watch.is_over = True
+        tally = self._tally(spend)
+        tally.successes += 1
+        if watch.took_s is not None:
+            tally.took.append(watch.took_s)
+
+    async def failed(self, spend: Spend, error: DioramaError) -> None:
+        """A call of a purchase failed; errors that say nothing about health are passed over."""
+        if isinstance(error, ProviderBusy):
+            await self._told(lambda: self._write_busy(spend, error.retry_after_s))
+        elif fault := fault_of(error, spend.provider, spend.model):
+            log.info("standing.fault", provider=spend.provider, model=spend.model, code=error.code)
+
+            async def write() -> None:
+                async with self._database.transaction("standing.changed") as session:
+                    await traffic.record_fault(session, fault)
+
+            await self._told(write)
+        self._board.outdate()
+
+    async def _ended(self, spend: Spend, watch: Watch, failure: DioramaError) -> None:
+        """A purchase ended without a picture: evidence, or at least the end of a trial."""
+        if is_told_already(failure) or watch.is_over:
+            return
+        # What another attempt sent may be late because nobody looked after it.
+        own_fault = isinstance(failure, DeadlineExceeded) and watch.sent_at is None
+        if fault_of(failure, spend.provider, spend.model) and not own_fault:
+            await self.failed(spend, failure)
+        elif self._is_on_trial(spend):
+            await self._told(lambda: self._write_end(spend))
+
+    async def write(self) -> None:
+        """Write what was counted since the last time."""
+        tallies, self._tallies = self._tallies, {}
+        if not tallies:
+            return
+
+        async def write() -> None:
+            async with self._database.transaction("standing.changed") as session:
+                await traffic.record_tallies(session, tallies)
+
+        await self._told(write)
+
+    def _is_on_trial(self, spend: Spend) -> bool:
+        standings = self._board.latest.both(spend.provider, spend.model)
+        return BreakerState.half_open in {row.breaker for row in standings}
+
+    def _tally(self, spend: Spend) -> Tally:
+        return self._tallies.setdefault((spend.provider, spend.model), Tally())
+
+    def _count_slow(self, spend: Spend, expected_s: float) -> None:
+        self._tally(spend).took.append(expected_s)
+
+    def _slow_after(self, spend: Spend, watch: Watch) -> float | None:
+        known = self._board.latest.of(spend.provider, spend.model).traffic
+        if known.p90_s is not None and known.samples >= FEWEST_SAMPLES:
+            return TIMES_P90 * known.p90_s
+        return None if watch.typical_s is None else TIMES_TYPICAL * watch.typical_s
+
+    async def _write_busy(self, spend: Spend, retry_after_s: float) -> None:
+        until = now() + timedelta(seconds=retry_after_s)
+        async with self._database.transaction("standing.changed") as session:
+            if self._is_on_trial(spend):
+                await breakers.record_end(session, spend.provider, spend.model)
+            await traffic.record_busy(session, spend.provider, spend.model, until)
+
+    async def _write_end(self, spend: Spend) -> None:
+        async with self._database.transaction("standing.changed") as session:
+            await breakers.record_end(session, spend.provider, spend.model)
+
+    async def _write_again_and_again(self) -> None:
+        while True:
+            await asyncio.sleep(WRITE_EVERY_S)
+            try:
+                await self.write()
+            except Exception:  # a worker must not go on as one that nobody hears of
+                log.exception("standing.not_written")
+
+    async def _told(self, write: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await write()
+        except DatabaseUnavailable:
+            log.warning("standing.not_written")
+
+
+class Silence:
+    """Polls of one job that find nobody: several in a row are evidence, once."""
+
+    MANY: Final = 3
+
+    def __init__(self, witness: Witness | None, spend: Spend) -> None:
+        self._witness = witness
+        self._spend = spend
+        self._in_a_row = 0
+
+    async def note(self, error: ProviderError) -> None:
+        """One more."""
+        self._in_a_row += 1
+        if self._in_a_row == self.MANY and self._witness is not None and not isinstance(error, ProviderBusy):
+            await self._witness.failed(self._spend, error)
+
+    def broken(self) -> None:
+        """The provider answered."""
+        self._in_a_row = 0

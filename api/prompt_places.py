@@ -1,0 +1,56 @@
+"""Where the client's own words for a picture stand in its request, so that others can take their place."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from contracts.requests import AnyRequest, AvatarRequest, EnhanceRequest, GenerationRequest, ImageRequest, SceneRequest
+from contracts.statuses import Step
+
+REQUEST: Final[TypeAdapter[AnyRequest]] = TypeAdapter(GenerationRequest)
+
+
+@dataclass(frozen=True, slots=True)
+class PromptPlace:
+    """`path` of the field from the request's root, its words, and how many characters it takes."""
+
+    path: tuple[str, ...]
+    text: str
+    longest: int
+
+    @property
+    def pointer(self) -> str:
+        """As a JSON pointer."""
+        return "".join(f"/{part}" for part in self.path)
+
+
+def parse_request(row: Mapping[str, Any]) -> AnyRequest:
+    """The accepted request as it was stored."""
+    return REQUEST.validate_python(dict(row))
+
+
+def prompt_place(request: AnyRequest, step: Step | None) -> PromptPlace | None:
+    """The words for this step's picture; None where the client gave none. Without a step: those of the first picture."""
+    if isinstance(request, ImageRequest):
+        return PromptPlace(("prompt",), request.prompt, 32_000)
+    if isinstance(request, EnhanceRequest):
+        return None
+    if isinstance(request, AvatarRequest):
+        return PromptPlace(("avatar", "description"), request.avatar.description, 2000)
+    if not isinstance(request, SceneRequest) and step is not Step.scene:
+        return PromptPlace(("avatar", "description"), request.avatar.description, 2000)
+    return PromptPlace(("scene", "details"), request.scene.details, 1000) if request.scene.details else None
+
+
+def changed(request: AnyRequest, changes: Mapping[tuple[str, ...], Any]) -> AnyRequest:
+    """The request with other values at these paths, checked anew. Raises ValidationError."""
+    body = request.model_dump(mode="json")
+    for path, value in changes.items():
+        *outer, name = path
+        place = body
+        for part in outer:
+            place = place[part]
+        place[name] = value
+    return REQUEST.validate_python(body)

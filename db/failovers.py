@@ -1,0 +1,48 @@
+"""Going on to another candidate: which were tried already, and the event that tells of it."""
+
+from uuid import UUID
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from contracts.failover_words import failover_told
+from contracts.pictures import Candidate
+from contracts.replanning import ReplanOrder
+from contracts.statuses import SpendState, Step
+from db import events
+from db.models import Event, Spend
+
+FAILOVER = "picture.failover"
+
+
+async def failed_models(session: AsyncSession, generation_id: UUID, step: Step) -> frozenset[tuple[str, str]]:
+    """Provider and model of each purchase of the step that ended without a picture.
+
+    An earlier run may have bought from others than the present plan names.
+    """
+    query = select(Spend.provider, Spend.model).where(
+        Spend.generation_id == generation_id,
+        Spend.step == step,
+        col(Spend.state).in_((SpendState.released, SpendState.settled)),
+        col(Spend.asset_id).is_(None),
+    )
+    return frozenset((await session.exec(query)).all())
+
+
+async def record(session: AsyncSession, order: ReplanOrder, chosen: Candidate) -> bool:
+    """Tell that `chosen` is asked now; False: an earlier try of this activity has told it."""
+    told = select(Event.data).where(Event.generation_id == order.generation_id, Event.type == FAILOVER)
+    mark = {"step": order.step.value, "purchases": order.purchases}
+    if any(mark.items() <= data.items() for data in (await session.exec(told)).all()):
+        return False
+    left = order.tried[-1]
+    data = mark | {
+        "from": {"provider": left.provider, "model": left.model},
+        "to": {"provider": chosen.provider, "model": chosen.model},
+        "why": order.failure.code,
+        "message": failover_told(order.failure.code, left, chosen),
+        "adjustments": [adjustment.model_dump() for adjustment in chosen.adjustments],
+    }
+    stage = f"{order.step}: going on with {chosen.provider}"
+    await events.append(session, order.generation_id, FAILOVER, data, stage=stage)
+    return True

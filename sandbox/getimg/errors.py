@@ -1,0 +1,102 @@
+"""getimg's error bodies, its rate limits and what it says of keys and money."""
+
+import time
+from collections.abc import Mapping
+from math import ceil
+
+from sandbox.answers import Answer, gateway_page, json_answer
+from sandbox.rates import RateLimit
+from sandbox.settings import Settings
+
+
+def error(
+    status: int,
+    code: str,
+    message: str,
+    *,
+    param: str | None = None,
+    kind: str = "invalid_request_error",
+    headers: Mapping[str, str] | None = None,
+) -> Answer:
+    """`{"error": {"message", "type", "param", "code"}}`."""
+    return json_answer({"error": {"message": message, "type": kind, "param": param, "code": code}}, status, headers)
+
+
+def invalid(message: str, param: str, code: str = "invalid_parameter") -> Answer:
+    """400 for a parameter."""
+    return error(400, code, message, param=param)
+
+
+def policy_violation(category: str) -> Answer:
+    """422 of the content policy; the category is told in the words only, and nothing is charged."""
+    message = f"The request was blocked by our content policy: {category} content is not allowed."
+    return error(422, "content_policy_violation", message)
+
+
+class GetimgDialect:
+    """Credentials, rate limits and account troubles as getimg words them."""
+
+    provider = "getimg"
+
+    def __init__(self, settings: Settings, key: str | None) -> None:
+        self._settings = settings
+        self._key = key
+        self._creates = RateLimit()
+        self._reads = RateLimit()
+        self.refused_for_rate = 0
+
+    def authorized(self, headers: Mapping[str, str]) -> bool:
+        """Any bearer key unless one was set."""
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        return scheme == "Bearer" and bool(key) and self._key in (None, key)
+
+    def unauthenticated(self, headers: Mapping[str, str]) -> Answer:
+        """401, with the end of the key in the message."""
+        key = headers.get("authorization", "").partition(" ")[2]
+        return error(401, "invalid_api_key", f"Invalid API key provided: {'*' * 8}{key[-4:]}")
+
+    def rate_wait_s(self, operation: str) -> float:
+        """The sandbox's limits per minute."""
+        settings = self._settings
+        limit = self._creates if operation == "create" else self._reads
+        wait_s = limit.take(settings.creates_per_minute if operation == "create" else settings.reads_per_minute)
+        self.refused_for_rate += wait_s > 0
+        return wait_s
+
+    def rate_headers(self, operation: str) -> dict[str, str]:
+        """The bucket of the generations; there is none for anything else."""
+        per_minute = self._settings.creates_per_minute
+        if operation != "create" or per_minute is None:
+            return {}
+        return {
+            "x-ratelimit-limit": str(int(per_minute)),
+            "x-ratelimit-remaining": str(self._creates.remaining),
+            "x-ratelimit-reset": str(ceil(time.time()) + 60),
+        }
+
+    def rate_limited(self, retry_after_s: float) -> Answer:
+        """429 of the limit per minute."""
+        message = "Rate limit exceeded. Please retry later."
+        return error(429, "rate_limit", message, headers={"retry-after": str(ceil(retry_after_s))})
+
+    def low_credit(self, retry_after_s: float) -> Answer:
+        """There is no slow lane for low credit: the plain 429."""
+        return self.rate_limited(retry_after_s)
+
+    def insufficient_credit(self) -> Answer:
+        """402."""
+        return error(402, "quota_exceeded", "Insufficient account balance. Top up at https://getimg.ai/app/developer.")
+
+    def model_gone(self) -> Answer:
+        """400 that names the model."""
+        return invalid("Unsupported model.", "model")
+
+    def input_refused(self) -> Answer:
+        """400 that names another parameter."""
+        return invalid("Unsupported output format 'bmp'.", "output_format")
+
+    def server_error(self, status: int) -> Answer:
+        """500 and 503 are JSON; a 502 is the page of the network."""
+        if status in (500, 503):
+            return error(status, "internal_error", "Something went wrong on our end.", kind="api_error")
+        return gateway_page(status)

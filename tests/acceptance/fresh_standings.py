@@ -1,0 +1,15 @@
+"""Forget how providers stand, so that what one test broke does not move the next one's pictures elsewhere."""
+
+from sqlmodel import delete, func, select
+
+from contracts.names import CHANNEL_STANDING
+from db.engine import Database
+from db.standing_models import Breaker, Busy, Lane, TrafficMinute
+
+
+async def all_stand_well(database: Database) -> None:
+    """As on the first day; the workers hear of it at once."""
+    async with database.transaction() as session:
+        for table in (Breaker, Busy, Lane, TrafficMinute):
+            await session.exec(delete(table))
+        await session.exec(select(func.pg_notify(CHANNEL_STANDING, "all")))

@@ -1,0 +1,50 @@
+"""The house, opened once for all tests of failover."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from temporalio.client import Client
+from temporalio.testing import WorkflowEnvironment
+
+from contracts.names import SEARCH_ATTRIBUTES
+from db import keys
+from db.engine import Database
+from deploy.binaries import temporal_program
+from temporal_client import connect, ensure_search_attributes
+from tests.acceptance.fresh_standings import all_stand_well
+from tests.integration.conftest import Tables
+from tests.integration.failover.house import House, open_house
+from tests.sandbox_server import SandboxServer, start_sandbox
+
+
+@pytest.fixture(scope="session")
+async def own_tables(postgres_url: str) -> AsyncIterator[Tables]:
+    database = Database(postgres_url, pool_size=30)
+    async with database.transaction() as session:
+        tenant_id = await keys.ensure_key(session, keys.new_key(), pepper="pepper", tenant_name="failover")
+    yield Tables(postgres_url, database, tenant_id)
+    await all_stand_well(database)
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+async def engine() -> AsyncIterator[Client]:
+    """A real one: the server that skips time loses what happens in real time beside it."""
+    async with await WorkflowEnvironment.start_local(
+        dev_server_existing_path=temporal_program(), dev_server_log_level="error"
+    ) as environment:
+        client = await connect(environment.client.service_client.config.target_host)
+        await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[SandboxServer]:
+    async with start_sandbox(tmp_path_factory.mktemp("failover")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def house(own_tables: Tables, engine: Client, sandbox: SandboxServer) -> AsyncIterator[House]:
+    async with open_house(own_tables, engine, sandbox) as opened:
+        yield opened
