@@ -35,6 +35,7 @@ next candidate.
 One file, although a long one: the tree is read as a whole, and a code must be found in one place.
 """
 
+from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
 Billed = Literal["yes", "no", "unknown"]
@@ -47,6 +48,7 @@ class DioramaError(Exception):
     title: ClassVar[str] = "Something went wrong on our side"
     retryable: ClassVar[bool] = False
     billed: Billed = "no"
+    cost_usd: Decimal | None = None  # what the provider said that this very failure costs, if it did
     suggestion: ClassVar[str] = "Try again later; if it stays, tell the operator the generation's id."
     rebuy: ClassVar[bool] = False
     failover: ClassVar[bool] = False
@@ -459,6 +461,7 @@ class OutputExpired(ProviderError):
     suggestion = "Ask for the picture again."
     billed = "yes"
     rebuy = True
+    failover = True
 
 
 class OutputCorrupt(ProviderError):
@@ -469,6 +472,7 @@ class OutputCorrupt(ProviderError):
     suggestion = "Ask for the picture again, or choose another model."
     billed = "yes"
     rebuy = True
+    failover = True
 
 
 class OutputWrongSize(ProviderError):

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
@@ -14,25 +14,16 @@ from prometheus_client import REGISTRY
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.buying import Buyer
-from activities.buying_rules import BuyingRules
 from activities.delivery import DeliveryActivities
 from activities.generations import GenerationActivities
-from activities.keeping import Keeper, KeepingRules
-from activities.observation import PictureMetrics
 from activities.pictures import PictureActivities
 from activities.planning import Planner
-from activities.reconciliation.all_checks import Tools
 from activities.replanning import FailoverMetrics, ReplanActivities
 from activities.sessions import SessionActivities
 from activities.undoing import UndoActivities
-from activities.waiting import Waiter
 from activities.webhook_post import WebhookPost
 from config import Settings, load_settings
 from contracts.names import (
-    CHANNEL_CANCEL,
-    CHANNEL_STANDING,
-    CHANNEL_WAKE,
     DELIVERY_QUEUE,
     MAIN_QUEUE,
     SEARCH_ATTRIBUTES,
@@ -40,7 +31,6 @@ from contracts.names import (
 )
 from contracts.webhook_secrets import WebhookSecrets
 from db.engine import Database
-from db.listener import Listener
 from engine.queue_limits import QueueLimits
 from engine.runs import Runs
 from engine.schedules import ensure_schedule
@@ -48,19 +38,18 @@ from engine.worker_versions import WorkerVersions
 from errors import ConfigurationError
 from fault_points import fault_points
 from logs import configure_logging
-from prompts.library import PromptLibrary
 from providers.base import ImageProvider
 from providers.catalog import Catalog
 from public_http.client import PublicHttp
 from public_http.places import PublicPlaces
 from temporal_client import connect, ensure_search_attributes
 from worker_parts.health import HealthServer
-from worker_parts.providers import make_providers, waiting_rules
+from worker_parts.making import MakingParts, make_pictures, open_making
+from worker_parts.providers import make_providers
 from worker_parts.queue_limits import LimitKeeper, limits_kept
 from worker_parts.reconciler import make_reconciler
 from worker_parts.release import coming_to_its_turn, release_of
-from worker_parts.servers import make_runtime, open_storage
-from worker_parts.standing import open_standing
+from worker_parts.servers import make_runtime
 from worker_parts.start import unless_stopped, when_it_answers
 from workflows.avatar import Avatar
 from workflows.avatar_scene import AvatarScene
@@ -149,65 +138,24 @@ def make_limit_keeper(
     return LimitKeeper(database, limits, sorted(providers), share=SHARE_OF_LIMIT)
 
 
-async def make_main_and_pictures(
-    settings: Settings, stack: AsyncExitStack, catalog: Catalog, providers: dict[str, ImageProvider], runs: Runs
-) -> tuple[list[Any], PictureActivities]:
-    """Wire the activities to the database, the store and the providers; `stack` closes what was opened."""
-    reach = fault_points(settings.crash_lab, "worker")
-    database = Database(settings.database_url, pool_size=40, application_name="diorama-worker", reach=reach)
-    stack.push_async_callback(database.close)
-    storage = await open_storage(settings, stack)
-    listener = Listener(settings.database_url, (CHANNEL_WAKE, CHANNEL_CANCEL, CHANNEL_STANDING))
-    await stack.enter_async_context(listener.listening())
-    standing = await open_standing(database, listener, providers, stack)
-    keeper = Keeper(database, storage, providers, KeepingRules(after_deadline_s=settings.full_store_patience_s))
-    buyer = Buyer(database, providers, keeper, BuyingRules(), gate=standing.gate, witness=standing.witness)
-    waiter = Waiter(database, providers, waiting_rules(settings), witness=standing.witness)
-    pictures = PictureActivities(
-        database=database,
-        listener=listener,
-        storage=storage,
-        catalog=catalog,
-        library=PromptLibrary.load(),
-        buyer=buyer,
-        waiter=waiter,
-        keeper=keeper,
-        witness=standing.witness,
-        metrics=PictureMetrics(REGISTRY),
-        public_url=settings.public_url,
-        store_is_public=settings.store_public_url is not None,
-    )
+def make_main(
+    settings: Settings, catalog: Catalog, providers: Mapping[str, ImageProvider], runs: Runs, parts: MakingParts
+) -> list[Any]:
+    """Wire the activities of the main queue: plan, begin, close, undo, delete, reconcile."""
+    database, keeper, buyer, waiter = parts.database, parts.keeper, parts.buyer, parts.waiter
     planner = Planner(
         catalog,
         configured=frozenset(providers),
         review_above_usd=settings.review_above_usd,
-        board=standing.board,
+        board=parts.standing.board,
     )
     generations = GenerationActivities(database=database, planner=planner, heartbeat_s=settings.picture_heartbeat_s)
     replanning = ReplanActivities(database=database, planner=planner, metrics=FailoverMetrics(REGISTRY))
     undoing = UndoActivities(database=database, buyer=buyer, waiter=waiter, keeper=keeper)
-    kept_deleted = timedelta(hours=settings.keep_deleted_hours)
-    sessions = SessionActivities(database=database, keeper=keeper, keep=kept_deleted)
-    tools = Tools(
-        database=database,
-        storage=storage,
-        providers=providers,
-        keeper=keeper,
-        buyer=buyer,
-        waiter=waiter,
-        runs=runs,
-    )
-    reconciler = make_reconciler(
-        tools,
-        REGISTRY,
-        grace_s=settings.reconcile_grace_s,
-        keep_pictures_days=settings.keep_pictures_days,
-        keep_deleted_hours=settings.keep_deleted_hours,
-        abandoned_session_days=settings.abandoned_session_days,
-    )
+    sessions = SessionActivities(database=database, keeper=keeper, keep=timedelta(hours=settings.keep_deleted_hours))
+    reconciler = make_reconciler(settings, providers, runs, parts)
     main = [generations.open, generations.close, generations.begun, replanning.replan]
-    main += [undoing.undo_picture, sessions.delete_session]
-    return [*main, reconciler.reconcile], pictures
+    return [*main, undoing.undo_picture, sessions.delete_session, reconciler.reconcile]
 
 
 async def start(
@@ -227,7 +175,11 @@ async def start(
         versions = WorkerVersions(client, settings.worker_deployment)
         turn = coming_to_its_turn(versions, settings.worker_build_id, promotes_itself=settings.worker_promotes_itself)
         await stack.enter_async_context(turn)
-    main, pictures = await make_main_and_pictures(settings, stack, catalog, providers, Runs(client))
+    parts = await open_making(settings, catalog, providers, stack)
+    main, pictures = (
+        make_main(settings, catalog, providers, Runs(client), parts),
+        make_pictures(settings, catalog, parts),
+    )
     await stack.enter_async_context(limits_kept(make_limit_keeper(settings, stack, QueueLimits(client), providers)))
     deliveries = make_delivery_worker(client, settings, make_deliveries(settings, stack))
     return [*make_workers(client, settings, main, pictures, sorted(providers)), deliveries]

@@ -9,9 +9,10 @@ import asyncio
 import random
 import time
 from collections.abc import Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any, NoReturn
 
 import structlog
@@ -23,7 +24,7 @@ from activities.failures import PurchaseEnded
 from activities.keeping import Keeper
 from activities.lost_purchases import LostPurchases
 from activities.patience import until_written
-from activities.purchase_gate import PurchaseGate
+from activities.purchase_gate import SHORT_WAIT_S, PurchaseGate
 from activities.witness import Witness
 from contracts.statuses import Billed, SpendState
 from db import ledger
@@ -79,19 +80,19 @@ class Buyer:
         refused: ProviderError | None = None
         while spend.state is SpendState.held:
             await self._stop_when_late(spend, refused)
-            spend = await self._let_through(spend, alternatives)
             try:
-                spend = await self._send(spend, purchase, wish)
+                spend = await self._send(spend, purchase, wish, alternatives=alternatives, refused=refused)
             except ProviderUnreachable as error:
                 failures, refused = failures + 1, error
                 await self._tell(spend, error)
                 if alternatives and failures >= self._rules.connect_attempts:
                     await self._give_up(spend, error)
-                spend = await self._wait_or_give_up(spend, error, min(2**failures / 2, self._rules.longest_pause_s))
+                delay_s = min(2**failures / 2, self._rules.longest_pause_s)
+                spend = await self._wait_or_give_up(spend, error, delay_s, alternatives)
             except ProviderBusy as error:
                 refused = error
                 await self._tell(spend, error)
-                spend = await self._wait_or_give_up(spend, error, error.retry_after_s)
+                spend = await self._wait_or_give_up(spend, error, error.retry_after_s, alternatives)
             except OutcomeUnknown as error:
                 log.warning("purchase.answer_lost", spend=str(spend.id), provider=spend.provider)
                 await self._tell(spend, error)
@@ -107,11 +108,12 @@ class Buyer:
     ) -> None:
         """Give the hold back, or settle when the provider charges for the failure.
 
-        `code` says why, if not `failure`; `cost_usd` is what the provider said, if it did, else the catalog's price counts.
+        `code` says why, if not `failure`; `cost_usd` is what the provider said, if it did. Else what is known of the failure
+        or of the purchase counts, and then the catalog's price.
         """
         code = code or failure.code
         facts = facts_to_keep(failure) if code == failure.code else None
-        prices = (cost_usd, spend.cost_usd, spend.likely_usd, spend.hold_usd)
+        prices = (cost_usd, failure.cost_usd, spend.cost_usd, spend.likely_usd, spend.hold_usd)
         cost = next(known for known in prices if known is not None)
 
         async def write() -> None:
@@ -124,18 +126,24 @@ class Buyer:
 
         await until_written(write)
 
-    async def _send(self, spend: Spend, purchase: Purchase, wish: Wish) -> Spend:
+    async def _send(
+        self, spend: Spend, purchase: Purchase, wish: Wish, *, alternatives: int, refused: ProviderError | None
+    ) -> Spend:
         provider = self._providers[spend.provider]
-        if not provider.synchronous:
-            return await self._send_now(provider, spend, purchase, wish)
         async with AsyncExitStack() as passed:
             try:
-                await passed.enter_async_context(self._keeper.gate.passed(spend.deadline_at))
+                await passed.enter_async_context(self._gates(provider, spend, alternatives))
             except TimeoutError:
                 await self._give_up(spend, DeadlineExceeded(billed="no"))
-            except StorageError as error:
+            except (ProviderError, StorageError) as error:
                 await self._give_up(spend, error)
+            await self._stop_when_late(spend, refused)  # it may have waited for a long time
             return await self._send_now(provider, spend, purchase, wish)
+
+    def _gates(self, provider: ImageProvider, spend: Spend, alternatives: int) -> AbstractAsyncContextManager[None]:
+        """Where the answer is the picture, the store must take it, too."""
+        room = partial(self._keeper.gate.passed, spend.deadline_at) if provider.synchronous else nullcontext
+        return room() if self._gate is None else self._gate.passed(spend, alternatives=alternatives, room=room)
 
     async def _send_now(self, provider: ImageProvider, spend: Spend, purchase: Purchase, wish: Wish) -> Spend:
         left_s = max(5, int((spend.deadline_at - now()).total_seconds()))
@@ -200,15 +208,6 @@ class Buyer:
         if late:
             await self._give_up(spend, late)
 
-    async def _let_through(self, spend: Spend, alternatives: int) -> Spend:
-        if self._gate is None:
-            return spend
-        try:
-            waited = await self._gate.passed(spend, alternatives=alternatives)
-        except ProviderError as error:
-            await self._give_up(spend, error)
-        return await self._reread(spend) if waited else spend
-
     async def _tell(self, spend: Spend, error: ProviderError) -> None:
         if self._witness is not None:
             await self._witness.failed(spend, error)
@@ -217,9 +216,11 @@ class Buyer:
         await self.end_without_picture(spend, error, cost_usd=cost_usd)
         raise PurchaseEnded(error) from error
 
-    async def _wait_or_give_up(self, spend: Spend, error: ProviderError, delay_s: float) -> Spend:
-        if delay_s > (spend.deadline_at - now()).total_seconds():
+    async def _wait_or_give_up(self, spend: Spend, error: ProviderError, delay_s: float, alternatives: int) -> Spend:
+        left_s = (spend.deadline_at - now()).total_seconds()
+        if delay_s > (min(left_s, SHORT_WAIT_S) if alternatives else left_s):
             await self._give_up(spend, error)
         log.info("purchase.later", provider=spend.provider, code=error.code, delay_s=round(delay_s, 1))
-        await asyncio.sleep(max(delay_s, self._rules.shortest_pause_s) * random.uniform(1.0, 1.2))
+        pause_s = max(delay_s, self._rules.shortest_pause_s) * random.uniform(1.0, 1.2)
+        await asyncio.sleep(min(pause_s, left_s))
         return await self._reread(spend)

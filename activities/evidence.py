@@ -11,6 +11,9 @@ from errors import (
     ModelFailed,
     ModelGone,
     OutcomeUnknown,
+    OutputCorrupt,
+    OutputExpired,
+    OutputWrongSize,
     ProviderBusy,
     ProviderCredentials,
     ProviderInterrupted,
@@ -26,9 +29,10 @@ OF_PROVIDERS: Final = (
     ProviderInterrupted,
     ProviderCredentials,
     ProviderQuota,
+    OutputExpired,  # models make pictures, and the provider hands them out
 )
 # A deadline is missed by a slow model; which others the provider has need not be slow.
-OF_MODELS: Final = (ModelFailed, ModelGone, DeadlineExceeded)
+OF_MODELS: Final = (ModelFailed, ModelGone, DeadlineExceeded, OutputCorrupt, OutputWrongSize)
 # The next purchase cannot end otherwise, until somebody did something about it.
 AT_ONCE: Final = (ProviderCredentials, ProviderQuota, ModelGone)
 # The buyer tells of each of these when it meets it, or it is of our own making.
@@ -37,6 +41,8 @@ TOLD_ALREADY: Final = (ProviderUnreachable, ProviderBusy, OutcomeUnknown, Circui
 
 def fault_of(error: DioramaError, provider: str, model: str) -> Fault | None:
     """Whose fault it is; None: a refused prompt, a wrong input, a cancellation say nothing about health."""
+    if isinstance(error, ModelGone) and "status" not in error.facts:
+        return None  # nobody answered: it is this worker whose catalog does not have the model
     at_once = isinstance(error, AT_ONCE)
     if isinstance(error, OF_PROVIDERS):
         return Fault(provider, "", error.code, at_once=at_once)

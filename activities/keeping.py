@@ -79,18 +79,20 @@ class Keeper:
         self._room = asyncio.Semaphore(rules.at_once)
         self.gate = StoreGate(storage, at_once=rules.answers_at_once)
 
-    async def kept(
-        self, order: PictureOrder, spend: Spend, report: JobReport | None, form: WantedForm, price: Decimal
-    ) -> PictureMade:
-        """Fetch the finished picture, store it and settle. OutputExpired and its kin: paid, but there is no picture."""
+    async def kept(self, order: PictureOrder, spend: Spend, report: JobReport | None, form: WantedForm) -> PictureMade:
+        """Fetch the finished picture, store it and settle. OutputExpired and its kin: paid, but there is no picture.
+
+        Where the provider names no cost, that is what was expected when it was bought: today's catalog may not have the model.
+        """
         asset = await self._moved(spend, report, form)
-        known = spend.cost_usd if report is None else report.cost_usd
+        told = spend.cost_usd if report is None else report.cost_usd
+        costs = (told, spend.likely_usd, spend.hold_usd)
         made = PictureMade(
             step=order.step,
             asset=assets.reference(asset),
             provider=spend.provider,
             model=spend.model,
-            cost_usd=price if known is None else known,
+            cost_usd=next(known for known in costs if known is not None),
             adjustments=order.candidate.adjustments,
         )
         try:

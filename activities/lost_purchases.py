@@ -15,14 +15,7 @@ from db.columns import now
 from db.engine import Database
 from db.ledger import JobTaken
 from db.models import Spend
-from errors import (
-    OutcomeUnknown,
-    ProviderBusy,
-    ProviderError,
-    ProviderUnavailable,
-    ProviderUnreachable,
-    StorageUnavailable,
-)
+from errors import JobNotFound, OutcomeUnknown, ProviderError, StorageUnavailable
 from providers.base import ImageProvider, LostJob
 
 log = structlog.get_logger(__name__)
@@ -55,8 +48,8 @@ class LostPurchases:
                     log.info("purchase.answer_found", spend=str(spend.id), provider=spend.provider, look_up=look_up)
                     return kept
                 found = await self.look_up(spend)
-            except (ProviderUnavailable, ProviderUnreachable, ProviderBusy, StorageUnavailable):
-                found = None  # it cannot say now; it will
+            except (ProviderError, StorageUnavailable):
+                found = None  # it cannot say now; it will, and until then nothing may be bought instead
             if found and found.report:
                 log.info("purchase.adopted", spend=str(spend.id), provider=spend.provider, look_up=look_up)
                 return await self.submitted_as(spend, found.report.job_id)
@@ -73,7 +66,7 @@ class LostPurchases:
     async def look_up(self, spend: Spend) -> LostJob:
         """Ask the provider once for this purchase: for the job that a webhook named, else for our token.
 
-        Raises ProviderUnavailable, ProviderUnreachable, ProviderBusy: it cannot say now.
+        Raises ProviderUnavailable, ProviderUnreachable, ProviderBusy: it cannot say now, perhaps of the job that was named.
         """
         provider = self._providers[spend.provider]
         return await self._by_notice(spend) or await provider.find_lost(spend.token, spend.sent_at or spend.created_at)
@@ -86,7 +79,7 @@ class LostPurchases:
             return None
         try:
             return LostJob(await self._providers[spend.provider].poll(job_id), conclusive=True)
-        except ProviderError:  # then the list has to say it
+        except JobNotFound:  # then the list has to say it
             return None
 
     async def submitted_as(self, spend: Spend, job_id: str) -> Spend:

@@ -3,7 +3,6 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
-from decimal import Decimal
 from typing import NoReturn
 
 from temporalio import activity
@@ -124,9 +123,9 @@ class PictureActivities:
                 report = await self._waiter.finished(spend, woken, order.overall)
                 if report.state != "succeeded":
                     raise failure_of(report)
-            self._witness.finished(spend)
+            self._witness.delivered(spend)
             form = self._form(order, spend, spec)
-            made = await self._keeper.kept(order, spend, report, form, self._price(spend, spec))
+            made = await self._keeper.kept(order, spend, report, form)
         except StorageFull as failure:
             if self._keeper.may_wait(
                 spend
@@ -140,6 +139,7 @@ class PictureActivities:
             if failure.retryable:  # a file that cannot be downloaded now can be in the next attempt
                 raise
             await self._end(spend, failure, report)
+        self._witness.finished(spend)
         await self._keeper.tidy(spend)
         return made
 
@@ -173,12 +173,6 @@ class PictureActivities:
             cost_usd=spend.hold_usd if spend.cost_usd is None else spend.cost_usd,
             adjustments=order.candidate.adjustments,
         )
-
-    def _price(self, spend: Spend, spec: PictureSpec) -> Decimal:
-        """By the model that it was bought from, which need not be the one that today's plan names."""
-        planned = spec.planned
-        entry = self._catalog.entry(spend.provider, spend.model)
-        return self._catalog.price(entry, spec.quality, planned.size, planned.references, shape=planned.shape)
 
     def _form(self, order: PictureOrder, spend: Spend, spec: PictureSpec) -> WantedForm:
         """An upscaled picture must come in the size that was paid for; all others are made to fit."""

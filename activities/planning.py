@@ -69,9 +69,15 @@ class Planner:
         *,
         failed_providers: frozenset[str] = frozenset(),
     ) -> tuple[Candidate, ...]:
-        """The candidates in the order in which they are to be asked now."""
+        """The candidates in the order in which they are to be asked now; without those that can be asked no more.
+
+        The plan may be older than this worker's catalog, and than its keys.
+        """
         given = replace(_circumstances(generation_id, request), failed_providers=failed_providers)
-        return _in_order(self._options(candidates), standings, given)
+        known = [
+            one for one in candidates if one.provider in self._configured and self._catalog.has(one.provider, one.model)
+        ]
+        return _in_order(self._options(known), standings, given)
 
     def _ask_catalog(self, pictures: tuple[PlannedPicture, ...], wish: Wish) -> tuple[Options, ...]:
         able = self._catalog.plan(pictures, wish, configured=self._configured, review_above_usd=self._review_above_usd)

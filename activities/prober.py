@@ -14,6 +14,7 @@ from db import breakers
 from db.engine import Database
 from errors import DatabaseUnavailable, ProviderError
 from providers.base import ImageProvider
+from providers.catalog import Catalog
 
 LOOK_EVERY_S: Final = 1.0
 # A probe is a small read; one that takes longer has failed. Less than the lease of db.breakers.
@@ -23,12 +24,23 @@ log = structlog.get_logger(__name__)
 
 
 class Prober:
-    """Probes what is due among the providers of this worker."""
+    """Probes what is due among the providers of this worker, and among the models of its catalog.
 
-    def __init__(self, database: Database, board: StandingBoard, providers: Mapping[str, ImageProvider]) -> None:
+    A model that only a newer release knows is left to that one. Without a catalog all are probed.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        board: StandingBoard,
+        providers: Mapping[str, ImageProvider],
+        *,
+        catalog: Catalog | None = None,
+    ) -> None:
         self._database = database
         self._board = board
         self._providers = providers
+        self._catalog = catalog
 
     @asynccontextmanager
     async def probing(self) -> AsyncIterator[None]:
@@ -47,8 +59,16 @@ class Prober:
         if not any(row.breaker is BreakerState.open for row in standings.rows):
             return
         async with self._database.transaction("standing.changed") as session:
-            claimed = await breakers.claim_probes(session, self._providers.keys())
-        await asyncio.gather(*(self._probe(provider, model) for provider, model in claimed))
+            claimed = await breakers.claim_probes(session, self._providers.keys(), known=self._is_known)
+        probes = (self._probe(provider, model) for provider, model in claimed)
+        # All to their end, whatever one of them meets: an outcome that is not written costs the lease's time.
+        for outcome in await asyncio.gather(*probes, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+
+    def _is_known(self, key: tuple[str, str]) -> bool:
+        provider, model = key
+        return self._catalog is None or not model or self._catalog.has(provider, model)
 
     async def _probe(self, provider: str, model: str) -> None:
         well = await self._answers(provider, model)

@@ -1,6 +1,7 @@
 """How providers stand, as this worker knows it: read at most once a second, and at once when something changed."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +18,9 @@ from errors import DatabaseUnavailable
 
 # A missed notification costs no more than this.
 LONGEST_AGE_S: Final = 1.0
+# While somebody asks now and then, the board is read ahead, so that nobody waits for it: a reading takes some milliseconds.
+READ_AHEAD_S: Final = 0.9
+ASKED_WITHIN_S: Final = 10.0
 
 log = structlog.get_logger(__name__)
 
@@ -29,23 +33,30 @@ class StandingBoard:
         self._listener = listener
         self._reading = asyncio.Lock()
         self._read_at = float("-inf")
+        self._asked_at = float("-inf")
         self._changed = asyncio.Event()
         self.latest = Standings()
 
     async def standings(self) -> Standings:
         """How all stand now."""
-        async with self._reading:  # many ask at once: one reads
-            if self._changed.is_set() or time.monotonic() - self._read_at >= LONGEST_AGE_S:
-                self._changed.clear()  # before reading: what changes meanwhile is read the next time
-                await self._read()
+        self._asked_at = time.monotonic()
+        await self._read_when_older(LONGEST_AGE_S)
         return self.latest
 
     @asynccontextmanager
     async def noticing(self) -> AsyncIterator[None]:
-        """Read anew after each notification while the block runs; without it, only when the time is over."""
+        """Read anew after each notification, and ahead of whoever asks next, while the block runs.
+
+        Without it, standings are read by whoever asks when they are too old.
+        """
         with self._listener.subscribe(CHANNEL_STANDING) as changed:
             self._changed = changed
-            yield
+            ahead = asyncio.create_task(self._read_ahead(), name="standings")
+            try:
+                yield
+            finally:
+                ahead.cancel()
+                await asyncio.wait([ahead])
 
     def outdate(self) -> None:
         """This very process changed something: whoever asks next reads anew."""
@@ -60,6 +71,22 @@ class StandingBoard:
                     await changed.wait()
             except TimeoutError:
                 return
+
+    async def _read_when_older(self, age_s: float) -> None:
+        async with self._reading:  # many ask at once: one reads
+            if self._changed.is_set() or time.monotonic() - self._read_at >= age_s:
+                self._changed.clear()  # before reading: what changes meanwhile is read the next time
+                await self._read()
+
+    async def _read_ahead(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(READ_AHEAD_S):
+                    await self._changed.wait()
+            if time.monotonic() - self._asked_at < ASKED_WITHIN_S:
+                await self._read_when_older(READ_AHEAD_S)
+            else:
+                await asyncio.sleep(READ_AHEAD_S)
 
     async def _read(self) -> None:
         try:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from activities.read_pauses import ReadPauses
 from activities.witness import Silence, Witness
 from db import events
 from db.columns import now
@@ -67,9 +68,11 @@ class Waiter:
         rules: WaitingRules,
         *,
         witness: Witness | None = None,
+        pauses: ReadPauses | None = None,
     ) -> None:
         self._database = database
         self._witness = witness
+        self._pauses = pauses
         self._providers = providers
         self._rules = rules
         self._waiting = 0
@@ -132,13 +135,15 @@ class Waiter:
 
     async def _ask(self, spend: Spend, attempt: int, *, denials: Denials, silence: Silence) -> JobReport | None:
         job_id = spend.provider_job_id or ""
+        if self._pauses is not None:
+            await self._pauses.over(spend.provider, until=spend.deadline_at)
         try:
             report = await self._providers[spend.provider].poll(job_id)
         except TRANSIENT as error:
             log.debug("picture.poll", job_id=job_id, attempt=attempt, status=error.code)
             await silence.note(error)
             if isinstance(error, ProviderBusy):
-                await asyncio.sleep(min(error.retry_after_s, 30))
+                await self._come_later(spend, error)
             return None
         except JobNotFound as denial:
             log.warning("picture.job_denied", job_id=job_id, attempt=attempt)
@@ -148,6 +153,12 @@ class Waiter:
         silence.broken()
         log.debug("picture.poll", job_id=job_id, attempt=attempt, status=report.state, progress=report.progress)
         return report
+
+    async def _come_later(self, spend: Spend, error: ProviderBusy) -> None:
+        if self._pauses is None:
+            await asyncio.sleep(min(error.retry_after_s, 30))
+        else:
+            await self._pauses.begin(spend.provider, for_s=error.retry_after_s)
 
     async def _show(self, spend: Spend, progress: float, overall: Callable[[float], float | None]) -> float:
         data = {"step": spend.step, "progress": round(progress, 2)}

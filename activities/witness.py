@@ -19,7 +19,14 @@ from db.columns import now
 from db.engine import Database
 from db.models import Spend
 from db.traffic import Tally
-from errors import DatabaseUnavailable, DeadlineExceeded, DioramaError, ProviderBusy, ProviderError
+from errors import (
+    DatabaseUnavailable,
+    DeadlineExceeded,
+    DioramaError,
+    ProviderBusy,
+    ProviderError,
+    ProviderUnreachable,
+)
 
 # Finished pictures are written once in so many seconds; failures and waits at once.
 WRITE_EVERY_S: Final = 0.5
@@ -38,17 +45,27 @@ class Watch:
         self.typical_s = typical_s
         self.sent_at: float | None = None
         self.alarm: asyncio.TimerHandle | None = None
+        # Seconds from the purchase to the provider's picture; None: there is none, or it was sent by somebody else.
+        self.took_s: float | None = None
+        self.is_trial = False
         self.is_over = False
 
     @property
-    def took_s(self) -> float | None:
-        """Seconds since it was sent; None: it was sent by somebody else."""
-        return None if self.sent_at is None else time.monotonic() - self.sent_at
+    def had_time(self) -> bool:
+        """Whether it was under way for so long that a model in good health would have been done, whoever set the deadline."""
+        if self.sent_at is None or self.typical_s is None:
+            return False
+        return time.monotonic() - self.sent_at >= TIMES_TYPICAL * self.typical_s
 
     def rest(self) -> None:
         """It is no longer waited for."""
         if self.alarm is not None:
             self.alarm.cancel()
+
+    def unsent(self) -> None:
+        """It is with us again."""
+        self.rest()
+        self.sent_at, self.is_trial = None, False
 
 
 class Witness:
@@ -92,17 +109,28 @@ class Witness:
             return
         watch.rest()
         watch.sent_at = time.monotonic()
+        watch.is_trial = self._is_half_open(spend)  # the gate has just let it through
         limit_s = self._slow_after(spend, watch)
         if limit_s is not None:
             # Who took so long already takes as long again: told as the limit alone it would hide among the usual ones.
             watch.alarm = asyncio.get_running_loop().call_later(limit_s, self._count_slow, spend, 2 * limit_s)
 
+    def delivered(self, spend: Spend) -> None:
+        """The provider says that the picture is there: what we do with it takes no time of the provider's."""
+        watch = self._watches.get(str(spend.id))
+        if watch is None:
+            return
+        watch.rest()
+        if watch.sent_at is not None:
+            watch.took_s = time.monotonic() - watch.sent_at
+
     def finished(self, spend: Spend) -> None:
-        """The provider gave a picture."""
+        """The picture is kept, so that it is one."""
         watch = self._watches.get(str(spend.id))
         if watch is None or watch.is_over:
             return
-        watch.rest()
+        if watch.took_s is None:
+            self.delivered(spend)
         watch.is_over = True
         tally = self._tally(spend)
         tally.successes += 1
@@ -110,10 +138,20 @@ class Witness:
             tally.took.append(watch.took_s)
 
     async def failed(self, spend: Spend, error: DioramaError) -> None:
-        """A call of a purchase failed; errors that say nothing about health are passed over."""
+        """A purchase could not be made, or ended without a picture; what says nothing about health is passed over."""
+        watch = self._watches.get(str(spend.id))
+        was_trial = watch is not None and watch.is_trial
+        if watch is not None and isinstance(error, ProviderBusy | ProviderUnreachable):
+            watch.unsent()
         if isinstance(error, ProviderBusy):
-            await self._told(lambda: self._write_busy(spend, error.retry_after_s))
-        elif fault := fault_of(error, spend.provider, spend.model):
+            await self._told(lambda: self._write_busy(spend, error.retry_after_s, ends_trial=was_trial))
+            self._board.outdate()
+        else:
+            await self.unheard(spend, error)
+
+    async def unheard(self, spend: Spend, error: DioramaError) -> None:
+        """A call about a purchase that may be under way failed; what says nothing about health is passed over."""
+        if fault := fault_of(error, spend.provider, spend.model):
             log.info("standing.fault", provider=spend.provider, model=spend.model, code=error.code)
 
             async def write() -> None:
@@ -127,11 +165,11 @@ class Witness:
         """A purchase ended without a picture: evidence, or at least the end of a trial."""
         if is_told_already(failure) or watch.is_over:
             return
-        # What another attempt sent may be late because nobody looked after it.
-        own_fault = isinstance(failure, DeadlineExceeded) and watch.sent_at is None
-        if fault_of(failure, spend.provider, spend.model) and not own_fault:
+        # A deadline is the client's own; and what another attempt sent may be late because nobody looked after it.
+        too_early = isinstance(failure, DeadlineExceeded) and not watch.had_time
+        if fault_of(failure, spend.provider, spend.model) and not too_early:
             await self.failed(spend, failure)
-        elif self._is_on_trial(spend):
+        elif watch.is_trial:
             await self._told(lambda: self._write_end(spend))
 
     async def write(self) -> None:
@@ -146,7 +184,7 @@ class Witness:
 
         await self._told(write)
 
-    def _is_on_trial(self, spend: Spend) -> bool:
+    def _is_half_open(self, spend: Spend) -> bool:
         standings = self._board.latest.both(spend.provider, spend.model)
         return BreakerState.half_open in {row.breaker for row in standings}
 
@@ -162,12 +200,10 @@ class Witness:
             return TIMES_P90 * known.p90_s
         return None if watch.typical_s is None else TIMES_TYPICAL * watch.typical_s
 
-    async def _write_busy(self, spend: Spend, retry_after_s: float) -> None:
+    async def _write_busy(self, spend: Spend, retry_after_s: float, *, ends_trial: bool) -> None:
         until = now() + timedelta(seconds=retry_after_s)
         async with self._database.transaction("standing.changed") as session:
-            if self._is_on_trial(spend):
-                await breakers.record_end(session, spend.provider, spend.model)
-            await traffic.record_busy(session, spend.provider, spend.model, until)
+            await traffic.record_busy(session, spend.provider, spend.model, until, ends_trial=ends_trial)
 
     async def _write_end(self, spend: Spend) -> None:
         async with self._database.transaction("standing.changed") as session:
@@ -202,7 +238,7 @@ class Silence:
         """One more."""
         self._in_a_row += 1
         if self._in_a_row == self.MANY and self._witness is not None and not isinstance(error, ProviderBusy):
-            await self._witness.failed(self._spend, error)
+            await self._witness.unheard(self._spend, error)
 
     def broken(self) -> None:
         """The provider answered."""

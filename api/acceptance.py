@@ -85,14 +85,16 @@ class Desk:
         self._queue_depth = queue_depth
         self._dispatcher = dispatcher
 
-    async def accept(self, caller: Caller, request: AnyRequest, key: str | None) -> Acceptance:
+    async def accept(
+        self, caller: Caller, request: AnyRequest, key: str | None, *, hash_: str | None = None
+    ) -> Acceptance:
         """Accept a request, or repeat the answer that this Idempotency-Key had.
 
-        Raises IdempotencyKeyReused, UnknownTheme, UnknownModel, ModelRetired, UnsupportedSize, UnsupportedParameter,
+        `hash_` tells requests with the same key apart; None: the request's own. Raises IdempotencyKeyReused, UnknownTheme, UnknownModel, ModelRetired, UnsupportedSize, UnsupportedParameter,
         TooExpensive, NotFound (a picture that it starts from), ImageRejected and its kin, DatabaseUnavailable,
         StorageUnavailable; then nothing is left of the request.
         """
-        demand = _Demand(caller, request, key, request_hash(request))
+        demand = _Demand(caller, request, key, hash_ or request_hash(request))
         accept = self._accept
         if isinstance(request, SceneRequest) and request.image_url is not None:
             accept = partial(self._accept_with_picture, url=request.image_url)
@@ -105,6 +107,11 @@ class Desk:
         self._queue_depth.accepted()
         self._dispatcher.start_soon(GenerationStart.of(accepted))
         return Acceptance(accepted.id, accepted.acceptance, replayed=False)
+
+    async def accepted_before(self, caller: Caller, key: str, hash_: str) -> Acceptance | None:
+        """What was accepted with this key and hash. Raises IdempotencyKeyReused (with another hash), DatabaseUnavailable."""
+        async with self._database.transaction() as session:
+            return await self._repeated(session, caller, key, hash_)
 
     async def _accept(self, demand: _Demand) -> Generation | Acceptance:
         async with self._database.transaction("generation.accept") as session:
@@ -132,10 +139,14 @@ class Desk:
     async def _known(self, session: AsyncSession, demand: _Demand) -> Acceptance | None:
         if demand.key is None:
             return None
-        before = await generations.by_idempotency_key(session, demand.caller.tenant_id, demand.key)
+        return await self._repeated(session, demand.caller, demand.key, demand.hash)
+
+    @staticmethod
+    async def _repeated(session: AsyncSession, caller: Caller, key: str, hash_: str) -> Acceptance | None:
+        before = await generations.by_idempotency_key(session, caller.tenant_id, key)
         if before is None:
             return None
-        if before.request_hash != demand.hash:
+        if before.request_hash != hash_:
             raise IdempotencyKeyReused
         return Acceptance(before.id, before.acceptance, replayed=True)
 

@@ -14,7 +14,7 @@ from api.acceptance import Desk
 from api.authentication import Authenticator
 from api.delivery_starter import DeliveryStarter
 from api.dispatcher import Dispatcher
-from api.failure_help import Helper
+from api.failure_help import FailureAdvisor
 from api.following import Following
 from api.input_pictures import InputPictures
 from api.metrics import Metrics
@@ -210,7 +210,7 @@ async def _build(settings: Settings, parts: _Parts, stack: AsyncExitStack) -> Se
         input_pictures=input_pictures,
         upload_reader=UploadReader(),
         quoter=parts.quoter,
-        failure_help=Helper(database=database, quoter=parts.quoter, suggester=_suggester(settings, stack)),
+        failure_help=FailureAdvisor(database=database, quoter=parts.quoter, suggester=_suggester(settings, stack)),
         reviewer=Reviewer(database=database, dispatcher=dispatcher, with_jobs=parts.with_jobs),
         providers=_providers(settings, view),
         provider_figures=figures,

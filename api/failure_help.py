@@ -26,7 +26,7 @@ class FailureHelp(Frozen):
     alternatives: tuple[Alternative, ...] = ()
 
 
-class Helper:
+class FailureAdvisor:
     """Works out help for one generation at a time."""
 
     def __init__(self, *, database: Database, quoter: Quoter, suggester: Suggester) -> None:

@@ -6,6 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.given_pictures import given_pictures
 from contracts.requests import AnyRequest, EnhanceRequest
+from contracts.statuses import AssetRole
 from db import assets_read, input_assets
 from db.models import Asset
 from errors import ImageTooLarge, NotFound
@@ -28,6 +29,8 @@ async def check_given_pictures(session: AsyncSession, tenant_id: UUID, request: 
         readable = await assets_read.of_tenant(session, tenant_id, picture.asset_id, hold=True)
         if readable is None or not readable[1]:
             raise NotFound(f"There is no picture with the id in {picture.field}.")
+        if readable[0].role is AssetRole.partial:
+            raise NotFound(f"The picture in {picture.field} is unfinished, and goes when the finished one comes.")
         found[picture.asset_id] = readable[0]
     if isinstance(request, EnhanceRequest) and request.operation == "upscale":
         _check_size(found[request.image_asset_id], request.scale)

@@ -25,6 +25,7 @@ AS_IN_THE_CATALOG: Final = (
     "capabilities",
     "qualities",
     "quality_rank",
+    "aspect_ratios",
     "max_references",
     "traits",
     "per_reference_usd",
@@ -87,6 +88,9 @@ class ModelAnswer(Frozen):
     quality_rank: int = Field(description="Among all models, 10 for the best pictures.")
     sizes: tuple[SizeAnswer, ...] = Field(description="Sizes that it has by name.")
     any_size: AnySizeAnswer | None = Field(description="Not null: besides, any size that fits this.")
+    aspect_ratios: tuple[str, ...] = Field(
+        description="The usual ones, such as `16:9`, that it gives without more than a rim being cut away."
+    )
     sized_by_input: bool = Field(
         description="The picture has the size of the picture it is given, or a multiple of it."
     )

@@ -8,7 +8,7 @@ from temporalio.client import Client
 from api.acceptance import Desk
 from api.authentication import Authenticator
 from api.dispatcher import Dispatcher
-from api.failure_help import Helper
+from api.failure_help import FailureAdvisor
 from api.following import Following
 from api.input_pictures import InputPictures
 from api.metrics import Metrics
@@ -40,7 +40,7 @@ class Services:
     input_pictures: InputPictures
     upload_reader: UploadReader
     quoter: Quoter
-    failure_help: Helper
+    failure_help: FailureAdvisor
     reviewer: Reviewer
     providers: ProviderListing
     provider_figures: ProviderFigures

@@ -23,7 +23,10 @@ WAIT_FOR_SLOT_S = 10.0
 
 
 class UploadReader:
-    """Reads one picture a request; `at_once` bounds memory: each may hold MAX_BYTES twice."""
+    """Reads one picture a request; `at_once` bounds memory: each may hold MAX_BYTES twice.
+
+    OpenAI's edits share the slots: each may hold as much beside its body (api/openai/bodies.py).
+    """
 
     def __init__(self, *, at_once: int = 16) -> None:
         self._slots = asyncio.Semaphore(at_once)
@@ -35,16 +38,14 @@ class UploadReader:
         They are the body itself, or the one file of a form. Raises HTTPException 400, 408, 413, 415, and ServiceUnavailable
         when too many others are being read.
         """
-        async with self._slot():
-            try:
-                async with asyncio.timeout(TOTAL_S):
-                    body = await _body(request)
-            except TimeoutError:
-                raise HTTPException(408, f"The picture did not arrive within {TOTAL_S:.0f} s.") from None
+        async with self.slot():
+            async with arriving(within_s=TOTAL_S):
+                body = await _body(request)
             yield body
 
     @asynccontextmanager
-    async def _slot(self) -> AsyncIterator[None]:
+    async def slot(self) -> AsyncIterator[None]:
+        """Room for one request's pictures, which the block may hold. Raises ServiceUnavailable when there is none."""
         try:
             async with asyncio.timeout(WAIT_FOR_SLOT_S):
                 await self._slots.acquire()
@@ -54,6 +55,16 @@ class UploadReader:
             yield
         finally:
             self._slots.release()
+
+
+@asynccontextmanager
+async def arriving(*, within_s: float) -> AsyncIterator[None]:
+    """Reading a body with pictures in the block, within this time. Raises HTTPException 408."""
+    try:
+        async with asyncio.timeout(within_s):
+            yield
+    except TimeoutError:
+        raise HTTPException(408, f"The body did not arrive within {within_s:.0f} s.") from None
 
 
 async def _body(request: Request) -> bytes:

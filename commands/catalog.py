@@ -1,29 +1,26 @@
 """`diorama catalog list`, `diorama catalog check` and `diorama catalog refresh`."""
 
 import logging
-from collections import defaultdict
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import structlog
 import typer
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from rich.table import Column, Table
 
+from commands.catalog_comparison import model_sources, told, written
 from commands.exit_codes import ExitCode
 from commands.options import STACK_DIR, AsJson, StackDir
 from commands.running import run
 from commands.screen import Screen
 from commands.server_settings import server_settings
-from config import Settings
 from errors import ConfigurationError
 from providers.catalog import Catalog
-from providers.catalog_differences import Difference
-from providers.catalog_refresh import CatalogRefresh, ModelSource, OpenAIModels, Reading, ReplicateModels
+from providers.catalog_refresh import CatalogRefresh
 from providers.model_entry import ModelEntry
-from providers.override_file import OverrideFile
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -98,7 +95,8 @@ def refresh(
 ) -> None:
     """Ask the providers what they say of their models today, and print what differs.
 
-    Costs nothing; asks the providers that have a key and describe their models (Replicate: inputs; OpenAI: shutdown dates).
+    Costs nothing. Replicate and WaveSpeed tell inputs, OpenAI shutdown dates, getimg's newer API sizes; getimg and WaveSpeed
+    tell prices, too. Providers that have no key here are named, and so are models that nobody describes.
     Exit code 1: something that we send would be refused. Exit code 3: a provider could not be asked.
     """
     screen = Screen(as_json=as_json)
@@ -113,73 +111,19 @@ def refresh(
                 "There is no file to write to: give --overrides, or set DIORAMA_CATALOG_OVERRIDES."
             )
         catalog = Catalog.load(path if path is not None and path.exists() else None)
-        async with CatalogRefresh(catalog, _sources(settings)) as refreshing:
+        sources = model_sources(settings)
+        async with CatalogRefresh(catalog, sources) as refreshing:
             readings = [reading async for reading in refreshing.readings()]
         if write and path is not None:
-            catalog = _written(path, readings)
+            catalog = written(path, readings)
             screen.say(f"Written to {path}.")
-        return _told(screen, catalog, readings)
+        return told(screen, catalog, readings)
 
     run(screen, compare())
 
 
 def _catalog(overrides: Path | None) -> Catalog:
     return Catalog.load(overrides or _OwnSettings().catalog_overrides)
-
-
-def _sources(settings: Settings) -> dict[str, ModelSource]:
-    sources: dict[str, ModelSource] = {}
-    if settings.replicate_api_token:
-        sources["replicate"] = ReplicateModels(token=settings.replicate_api_token, base_url=settings.replicate_base_url)
-    if settings.openai_api_key:
-        sources["openai"] = OpenAIModels(key=settings.openai_api_key, base_url=settings.openai_base_url)
-    if not sources:
-        raise ConfigurationError("No provider that describes its models has a key here.")
-    return sources
-
-
-def _written(path: Path, readings: Iterable[Reading]) -> Catalog:
-    """The catalog with the file as it is now; what was found before stays for models that could not be asked."""
-    before = OverrideFile.read(path)
-    without = Catalog.load_with(before.own)
-    found = dict(before.found)
-    for reading in readings:
-        if reading.trouble is None:
-            entry = without.entry(reading.entry.provider, reading.entry.model)
-            found[entry.provider, entry.model] = _fields(reading.differences(entry, datetime.now(UTC).date()))
-    OverrideFile(before.own, found).write(path)
-    return Catalog.load(path)
-
-
-def _fields(differences: Iterable[Difference]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    traits: dict[str, Any] = {}
-    for difference in differences:
-        traits |= difference.found.get("traits", {})
-        fields |= difference.found
-    return {**fields, "traits": traits} if traits else fields
-
-
-def _told(screen: Screen, catalog: Catalog, readings: Iterable[Reading]) -> ExitCode:
-    today = datetime.now(UTC).date()
-    seen: dict[str, int] = defaultdict(int)
-    for reading in readings:
-        entry = catalog.entry(reading.entry.provider, reading.entry.model)
-        if reading.trouble is not None:
-            seen["unread"] += 1
-            screen.record("unread", provider=entry.provider, model=entry.model, code=reading.trouble.code)
-            screen.say(f"[yellow]not read[/yellow] {entry.provider} {entry.model}: {reading.trouble.title}")
-        for told in reading.differences(entry, today):
-            seen["refused" if told.is_refused else "differs"] += 1
-            facts = {"provider": told.provider, "model": told.model, "what": told.what, "refused": told.is_refused}
-            screen.record("difference", **facts)
-            word = "[red]refused[/red] " if told.is_refused else "differs "
-            screen.say(f"{word} {told.provider} {told.model}: {told.what}")
-    if not seen:
-        screen.say("The catalog is as the providers say.")
-    if seen["refused"]:
-        return ExitCode.failed
-    return ExitCode.unreachable if seen["unread"] else ExitCode.ok
 
 
 def _remarks(entry: ModelEntry, today: date) -> list[str]:

@@ -1,6 +1,7 @@
 """`diorama lanes list`, `pause`, `drain`, `resume`, `limit` and `events`."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 from urllib.parse import quote
 
 import typer
@@ -10,6 +11,7 @@ from rich.table import Column, Table
 from commands.connection import find_connection
 from commands.exit_codes import ExitCode
 from commands.http_client import Json, connected
+from commands.listing import Where, show_items
 from commands.options import STACK_DIR, ApiKey, ApiUrl, AsJson, StackDir
 from commands.running import run
 from commands.screen import Screen
@@ -24,8 +26,12 @@ PerMinute = Annotated[
     int | None, typer.Option("--per-minute", min=1, metavar="N", help="How many purchases may begin in a minute.")
 ]
 AsConfigured = Annotated[bool, typer.Option("--as-configured", help="Take the operators' limit back.")]
-Where = tuple[Any, Any, Any]
 
+DECISIONS = {
+    "pause": "Buy nothing more; what waits for it goes elsewhere where it may, and waits where it may not.",
+    "drain": "Plan nothing more for it; what is planned is still made.",
+    "resume": "Use it again.",
+}
 DONE = {
     "paused": "is paused: nothing is bought from it. What it is making already is finished.",
     "draining": "is being drained: it makes what is planned, and nothing new is planned for it.",
@@ -46,62 +52,37 @@ def list_lanes(
     *, api_url: ApiUrl = None, api_key: ApiKey = None, stack_dir: StackDir = STACK_DIR, as_json: AsJson = False
 ) -> None:
     """List what was decided; all other lanes are active, with their configured limits."""
-    screen = Screen(as_json=as_json)
-
-    async def show() -> ExitCode:
-        async with connected(await find_connection(api_url, api_key, stack_dir)) as client:
-            found = (await client.ask("GET", PATH))["items"]
-        for lane in found:
-            screen.record("lane", lane=lane)
-        screen.console.print(_table(found) if found else "Nothing was decided about any lane.")
-        return ExitCode.ok
-
-    run(screen, show())
+    show_items(
+        Screen(as_json=as_json),
+        (api_url, api_key, stack_dir),
+        PATH,
+        kind="lane",
+        table=_lanes,
+        none_found="Nothing was decided about any lane.",
+    )
 
 
-@app.command()
-def pause(
-    provider: Provider,
-    model: Model = "",
-    *,
-    note: Note,
-    api_url: ApiUrl = None,
-    api_key: ApiKey = None,
-    stack_dir: StackDir = STACK_DIR,
-    as_json: AsJson = False,
-) -> None:
-    """Buy nothing more; what waits for it goes elsewhere where it may, and waits where it may not."""
-    _decide(Screen(as_json=as_json), (api_url, api_key, stack_dir), "POST", (provider, model, "pause"), {"note": note})
+def _decision(word: str) -> Callable[..., None]:
+    """The command that changes a lane's mode by this word."""
+
+    def decide(
+        provider: Provider,
+        model: Model = "",
+        *,
+        note: Note,
+        api_url: ApiUrl = None,
+        api_key: ApiKey = None,
+        stack_dir: StackDir = STACK_DIR,
+        as_json: AsJson = False,
+    ) -> None:
+        where = (api_url, api_key, stack_dir)
+        _decide(Screen(as_json=as_json), where, "POST", (provider, model, word), {"note": note})
+
+    return decide
 
 
-@app.command()
-def drain(
-    provider: Provider,
-    model: Model = "",
-    *,
-    note: Note,
-    api_url: ApiUrl = None,
-    api_key: ApiKey = None,
-    stack_dir: StackDir = STACK_DIR,
-    as_json: AsJson = False,
-) -> None:
-    """Plan nothing more for it; what is planned is still made."""
-    _decide(Screen(as_json=as_json), (api_url, api_key, stack_dir), "POST", (provider, model, "drain"), {"note": note})
-
-
-@app.command()
-def resume(
-    provider: Provider,
-    model: Model = "",
-    *,
-    note: Note,
-    api_url: ApiUrl = None,
-    api_key: ApiKey = None,
-    stack_dir: StackDir = STACK_DIR,
-    as_json: AsJson = False,
-) -> None:
-    """Use it again."""
-    _decide(Screen(as_json=as_json), (api_url, api_key, stack_dir), "POST", (provider, model, "resume"), {"note": note})
+for name, meaning in DECISIONS.items():
+    app.command(name, help=meaning)(_decision(name))
 
 
 @app.command()
@@ -135,21 +116,15 @@ def events(
     as_json: AsJson = False,
 ) -> None:
     """Show what happened to providers and models, newest first: breakers and decisions."""
-    screen = Screen(as_json=as_json)
-    query = {"limit": str(limit)} | ({"provider": provider} if provider else {})
-
-    async def show() -> ExitCode:
-        async with connected(await find_connection(api_url, api_key, stack_dir)) as client:
-            found = (await client.ask("GET", "/v1/operations/provider-events", query=query))["items"]
-        table = Table("at", "provider", "model", "event", "facts", box=None, header_style="dim")
-        for event in found:
-            screen.record("provider_event", event=event)
-            facts = " ".join(f"{name} {value}" for name, value in event["data"].items() if value is not None)
-            table.add_row(event["created_at"][:19], event["provider"], event["model"], event["type"], escape(facts))
-        screen.console.print(table if found else "Nothing happened yet.")
-        return ExitCode.ok
-
-    run(screen, show())
+    show_items(
+        Screen(as_json=as_json),
+        (api_url, api_key, stack_dir),
+        "/v1/operations/provider-events",
+        kind="provider_event",
+        query={"limit": str(limit)} | ({"provider": provider} if provider else {}),
+        table=_events,
+        none_found="Nothing happened yet.",
+    )
 
 
 def _decide(screen: Screen, where: Where, method: str, lane: tuple[str, str, str], body: Json) -> None:
@@ -179,11 +154,19 @@ def outcome(lane: Json, method: str) -> str:
     return f"may begin {lane['creates_per_minute']} purchases a minute."
 
 
-def _table(found: list[Json]) -> Table:
+def _lanes(found: list[Json]) -> Table:
     table = Table(Column("lane", no_wrap=True), "mode", "limit", "since", "by", "note", box=None, header_style="dim")
     for lane in found:
         per_minute = lane["creates_per_minute"]
         limited = f"{per_minute}/min" if per_minute else ""
         who = lane["changed_by"] or ""
         table.add_row(named(lane), lane["mode"], limited, lane["changed_at"][:19], who, escape(lane["note"]))
+    return table
+
+
+def _events(found: list[Json]) -> Table:
+    table = Table("at", "provider", "model", "event", "facts", box=None, header_style="dim")
+    for event in found:
+        facts = " ".join(f"{name} {value}" for name, value in event["data"].items() if value is not None)
+        table.add_row(event["created_at"][:19], event["provider"], event["model"], event["type"], escape(facts))
     return table

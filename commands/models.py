@@ -7,11 +7,9 @@ import typer
 from rich.table import Column, Table
 
 from commands import standing_words
-from commands.connection import find_connection
-from commands.exit_codes import ExitCode
-from commands.http_client import Json, connected
+from commands.http_client import Json
+from commands.listing import show_items
 from commands.options import STACK_DIR, ApiKey, ApiUrl, AsJson, StackDir
-from commands.running import run
 from commands.screen import Screen
 
 app = typer.Typer(add_completion=False)
@@ -38,20 +36,21 @@ def models(
 
     Times are measured on the pictures of the last five minutes, with the queue of now.
     """
-    screen = Screen(as_json=as_json)
 
-    async def show() -> ExitCode:
-        async with connected(await find_connection(api_url, api_key, stack_dir)) as client:
-            found = (await client.ask("GET", "/v1/models"))["items"]
-        of_provider = [item for item in found if provider in {None, item["provider"]}]
-        able = [item for item in of_provider if capability is None or capability in item["capabilities"]]
-        shown = [item for item in able if everything or (item["configured"] and not item["retired"])]
-        for item in shown:
-            screen.record("model", model=item)
-        screen.console.print(_table(shown) if shown else "There are none; --all shows those without a key, too.")
-        return ExitCode.ok
+    def is_wanted(item: Json) -> bool:
+        of_provider = provider in {None, item["provider"]}
+        able = capability is None or capability in item["capabilities"]
+        return of_provider and able and (everything or (item["configured"] and not item["retired"]))
 
-    run(screen, show())
+    show_items(
+        Screen(as_json=as_json),
+        (api_url, api_key, stack_dir),
+        "/v1/models",
+        kind="model",
+        is_wanted=is_wanted,
+        table=_table,
+        none_found="There are none; --all shows those without a key, too.",
+    )
 
 
 def _table(shown: list[Json]) -> Table:

@@ -6,11 +6,9 @@ import typer
 from rich.table import Table
 
 from commands import standing_words
-from commands.connection import find_connection
-from commands.exit_codes import ExitCode
-from commands.http_client import Json, connected
+from commands.http_client import Json
+from commands.listing import show_items
 from commands.options import STACK_DIR, ApiKey, ApiUrl, AsJson, StackDir
-from commands.running import run
 from commands.screen import Screen
 
 app = typer.Typer(add_completion=False)
@@ -31,18 +29,15 @@ def providers(
 
     Success and speed are those of the last five minutes. `diorama lanes` pauses and limits them.
     """
-    screen = Screen(as_json=as_json)
-
-    async def show() -> ExitCode:
-        async with connected(await find_connection(api_url, api_key, stack_dir)) as client:
-            found = (await client.ask("GET", "/v1/providers"))["items"]
-        shown = [item for item in found if everything or item["configured"]]
-        for item in shown:
-            screen.record("provider", provider=item)
-        screen.console.print(_table(shown) if shown else "No provider has a key here.")
-        return ExitCode.ok
-
-    run(screen, show())
+    show_items(
+        Screen(as_json=as_json),
+        (api_url, api_key, stack_dir),
+        "/v1/providers",
+        kind="provider",
+        is_wanted=lambda item: everything or item["configured"],
+        table=_table,
+        none_found="No provider has a key here.",
+    )
 
 
 def _table(shown: list[Json]) -> Table:

@@ -15,6 +15,7 @@ from commands.screen import Screen
 from commands.stack_view import show_links
 from deploy.failures import ServiceFailed
 from deploy.options import StackOptions
+from deploy.provider_variables import PROVIDERS
 from deploy.stack_lock import lock_holder
 
 app = typer.Typer(add_completion=False)
@@ -29,7 +30,7 @@ def up(
         typer.Option(
             "--real-providers",
             help="Buy from the providers whose keys are in the environment "
-            "(DIORAMA_REPLICATE_API_TOKEN, DIORAMA_OPENAI_API_KEY). Costs money.",
+            f"({', '.join(provider.key for provider in PROVIDERS.values())}). Costs money.",
         ),
     ] = False,
     stack_dir: StackDir = STACK_DIR,

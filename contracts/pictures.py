@@ -14,7 +14,8 @@ from contracts.wishes import Adjustment
 class Candidate(Frozen):
     """A model that can make the picture; what one purchase may cost at most, and what the catalog expects (USD).
 
-    `adjustments`: the wishes that this model cannot meet as they are; only fallbacks have any.
+    `adjustments`: how its picture differs from what was asked for: wishes that it cannot meet as they are, which only
+    fallbacks have, and what is mended after the picture was made (its size, its format).
     """
 
     provider: str

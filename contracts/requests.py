@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from contracts.frozen import Frozen
+from contracts.printable import printable
 from contracts.statuses import Kind, Step
 from contracts.wishes import Capability, PictureTraits, Shape, Strategy
 
@@ -26,19 +27,13 @@ AvatarSize = Literal["1024x1024", "native"]
 SceneSize = Literal["1920x1080", "1280x720", "native"]
 
 
-def _printable(text: str) -> str:
-    if any(ord(character) < 32 and character not in "\n\t" for character in text):
-        raise ValueError("control characters are not allowed")
-    return text
-
-
 class AvatarSpec(Frozen):
     """The character: who they are and what they wear."""
 
-    description: Annotated[Description, AfterValidator(_printable)] = Field(
+    description: Annotated[Description, AfterValidator(printable)] = Field(
         examples=["a young explorer with short red hair, round glasses and a green scarf"]
     )
-    style: Annotated[Details, AfterValidator(_printable)] = Field(
+    style: Annotated[Details, AfterValidator(printable)] = Field(
         default="", examples=["clean modern illustration"], description="How it is drawn; empty for the house style."
     )
     size: AvatarSize = Field(default="1024x1024", description="Pixels, or `native` for what the model gives.")
@@ -48,7 +43,7 @@ class SceneSpec(Frozen):
     """The place: a theme, and what is special about it."""
 
     theme: ThemeName = Field(examples=["aurora-night"])
-    details: Annotated[Details, AfterValidator(_printable)] = Field(
+    details: Annotated[Details, AfterValidator(printable)] = Field(
         default="", examples=["a small red cabin by the lake"]
     )
     size: SceneSize = Field(default="1920x1080", description="Pixels, or `native` for what the model gives.")
@@ -66,7 +61,8 @@ class RequestOptions(Frozen):
     strategy: Strategy | None = Field(
         default=None,
         description="How a model is chosen among those that can make it; `pinned`: the named one at the named provider, and no "
-        "other when it fails. Empty: `balanced` among the models that are recommended.",
+        "other when it fails. Empty: the recommended models in the catalog's order, or all models where no recommended one can "
+        "make the picture.",
     )
     providers: tuple[ProviderName, ...] = Field(default=(), max_length=20, description="Only these may be used.")
     max_cost_usd: Annotated[Decimal, Field(gt=0, le=1000, max_digits=10, decimal_places=6)] | None = Field(
@@ -117,7 +113,7 @@ class ImageRequest(RequestOptions):
     """Pictures from the caller's own words, alone or with pictures of ours: one to ten, made side by side, of one fate."""
 
     kind: Literal[Kind.image]
-    prompt: Annotated[Prompt, AfterValidator(_printable)] = Field(examples=["a lighthouse made of glass, at dusk"])
+    prompt: Annotated[Prompt, AfterValidator(printable)] = Field(examples=["a lighthouse made of glass, at dusk"])
     size: Pixels = Field(default="native", description="Pixels, or `native` for what the model gives.")
     count: Annotated[int, Field(ge=1, le=10)] = Field(default=1, description="How many pictures.")
     image_asset_ids: tuple[UUID, ...] = Field(default=(), max_length=16, description="Pictures of yours to work from.")

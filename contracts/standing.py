@@ -49,7 +49,8 @@ class Traffic(Frozen):
 class Standing(Frozen):
     """A model at a provider, or, with `model` empty, a provider as a whole.
 
-    `creates_per_minute`: an operator's limit (None: the configured one); `busy_until`: the provider told us to wait.
+    `creates_per_minute`: an operator's limit (None: the configured one); `busy_until`: the provider told us to buy later;
+    `reads_busy_until`: to look later.
     `may_try`: a breaker that is half open lets one more purchase through.
     """
 
@@ -61,6 +62,7 @@ class Standing(Frozen):
     mode: LaneMode = LaneMode.active
     creates_per_minute: int | None = Field(default=None, ge=1)
     busy_until: datetime | None = None
+    reads_busy_until: datetime | None = None
     traffic: Traffic = Traffic()
 
 

@@ -1,11 +1,12 @@
 """What a caller may wish of a picture beyond its words, and of whoever makes it."""
 
 from decimal import Decimal
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from contracts.frozen import Frozen
+from contracts.printable import printable
 
 # What a model can do. `image_to_image`: works from reference pictures; `image_variation`: changes a picture by a strength.
 Capability = Literal["text_to_image", "image_to_image", "image_variation", "sketch_to_image", "upscale", "face_restore"]
@@ -23,7 +24,7 @@ class PictureTraits(Frozen):
     `partials`: at most so many unfinished pictures are shown while it is made (fewer, or none, is no adjustment).
     """
 
-    negative_prompt: str | None = Field(default=None, max_length=2000)
+    negative_prompt: Annotated[str, AfterValidator(printable)] | None = Field(default=None, max_length=2000)
     seed: int | None = Field(default=None, ge=0, le=2**31 - 1)
     steps: int | None = Field(default=None, ge=1, le=500)
     guidance: float | None = Field(default=None, ge=0, le=50)

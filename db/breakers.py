@@ -1,13 +1,13 @@
 """The breakers' rows: each move is made under the row's lock, with an event and a notification in the same transaction.
 
-The rule is `db.breaker_rule`; an empty model stands for the provider as a whole.
+The rule is `db.breaker_rule`; an empty model stands for the provider as a whole. The order of locks is in `db.traffic`.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import func, or_, update
+from sqlalchemy import func, or_
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -21,6 +21,7 @@ from db.columns import now
 from db.standing_models import Breaker, ProviderEvent
 
 Key = tuple[str, str]
+Known = Callable[[Key], bool]
 
 # Longer than a probe may take, so that two never probe at once; a prober that died is replaced after it.
 PROBE_LEASE: Final = timedelta(seconds=30)
@@ -75,17 +76,22 @@ async def take_trial(session: AsyncSession, provider: str, model: str) -> bool:
     return True
 
 
-async def claim_probes(session: AsyncSession, providers: Collection[str]) -> Sequence[Key]:
-    """The open breakers that are to be probed now, each by whoever claimed it only."""
+async def claim_probes(
+    session: AsyncSession, providers: Collection[str], *, known: Known = lambda _: True
+) -> list[Key]:
+    """The open breakers of these providers that are to be probed now, each by whoever claimed it only; those `known` here."""
     at = now()
-    due = update(Breaker).where(
+    due = select(Breaker).where(
         col(Breaker.state) == BreakerState.open,
         col(Breaker.provider).in_(sorted(providers)),
         col(Breaker.retry_at) <= at,
         or_(col(Breaker.probing_until).is_(None), col(Breaker.probing_until) < at),
     )
-    claimed = due.values(probing_until=at + PROBE_LEASE).returning(col(Breaker.provider), col(Breaker.model))
-    return [(provider, model) for provider, model in (await session.exec(claimed)).all()]
+    rows = (await session.exec(due.order_by(col(Breaker.provider), col(Breaker.model)).with_for_update())).all()
+    claimed = [row for row in rows if known((row.provider, row.model))]
+    for row in claimed:
+        row.probing_until = at + PROBE_LEASE
+    return [(row.provider, row.model) for row in claimed]
 
 
 async def record_probe(session: AsyncSession, key: Key, *, well: bool) -> None:

@@ -11,11 +11,9 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db import generations
 from db.columns import now
 from db.compatible_models import CompatibleCall
 from db.keys import Caller
-from errors import IdempotencyKeyReused
 
 # The openai client gives up after 600 s, and waits up to 120 s before it comes again.
 REPEATED_WITHIN = timedelta(minutes=30)
@@ -34,9 +32,10 @@ class Incoming:
 
 
 async def begin(session: AsyncSession, incoming: Incoming) -> CompatibleCall:
-    """The call that this one is or repeats. Raises IdempotencyKeyReused: another request was accepted with the key.
+    """The call that this one is or repeats.
 
-    A repetition without a key is matched by application, request and number, each call with one repetition only: two equal
+    Under a key of the client's own it may ask for something else: only the request that is accepted binds a key, and all
+    others are refused there. A repetition without a key is matched by application, request and number, each call with one repetition only: two equal
     calls at once stay two. A call that is no repetition never finds an earlier one.
     """
     if incoming.key is None and incoming.attempt > 0 and (known := await _repeated(session, incoming)):
@@ -50,18 +49,11 @@ async def begin(session: AsyncSession, incoming: Incoming) -> CompatibleCall:
         attempt=incoming.attempt,
     )
     await session.exec(insert(CompatibleCall).values(fresh.model_dump()).on_conflict_do_nothing())
-    same_key = [
+    same_key = select(CompatibleCall).where(
         CompatibleCall.tenant_id == fresh.tenant_id,
         CompatibleCall.idempotency_key == fresh.idempotency_key,
-    ]
-    call = (await session.exec(select(CompatibleCall).where(*same_key).with_for_update())).one()
-    if call.request_hash == incoming.request_hash:
-        return call
-    if await generations.by_idempotency_key(session, call.tenant_id, call.idempotency_key):
-        raise IdempotencyKeyReused
-    call.request_hash = incoming.request_hash  # what came with the key before was refused
-    session.add(call)
-    return call
+    )
+    return (await session.exec(same_key)).one()
 
 
 def _key(given: str | None) -> str:
@@ -73,7 +65,7 @@ async def _repeated(session: AsyncSession, incoming: Incoming) -> CompatibleCall
     moment = now()
     answered = col(CompatibleCall.answered_at)
     candidates = (
-        select(CompatibleCall.id)
+        select(CompatibleCall)
         .where(
             CompatibleCall.tenant_id == incoming.caller.tenant_id,
             CompatibleCall.request_hash == incoming.request_hash,
@@ -85,17 +77,15 @@ async def _repeated(session: AsyncSession, incoming: Incoming) -> CompatibleCall
         )
         .order_by(answered.is_not(None), col(CompatibleCall.attempt).desc(), col(CompatibleCall.created_at).desc())
         .limit(1)
-        .with_for_update(skip_locked=True)
+        # A row that somebody else holds is waited for, as skipping it would buy a second time. It is looked at once more
+        # then, so that of two repetitions at once the second goes on to the next row.
+        .with_for_update()
     )
-    # Rows are looked at once more when they are locked, so that two repetitions at once cannot take the same call.
-    taken = (
-        update(CompatibleCall)
-        .where(col(CompatibleCall.id).in_(candidates))
-        .values(attempt=incoming.attempt, answered_at=None)
-        .returning(col(CompatibleCall.id))
-    )
-    call_id = (await session.exec(taken)).scalar_one_or_none()
-    return None if call_id is None else await session.get(CompatibleCall, call_id)
+    call = (await session.exec(candidates)).first()
+    if call is not None:
+        call.attempt, call.answered_at = incoming.attempt, None
+        session.add(call)
+    return call
 
 
 async def mark_answered(session: AsyncSession, call_id: UUID) -> None:

@@ -4,6 +4,7 @@ from uuid import UUID
 
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import Select
 
 from contracts.failover_words import failover_told
 from contracts.pictures import Candidate
@@ -20,13 +21,17 @@ async def failed_models(session: AsyncSession, generation_id: UUID, step: Step) 
 
     An earlier run may have bought from others than the present plan names.
     """
-    query = select(Spend.provider, Spend.model).where(
+    return frozenset((await session.exec(without_picture(generation_id, step))).all())
+
+
+def without_picture(generation_id: UUID, step: Step) -> Select[str, str]:
+    """What `failed_models` asks; a measurement looks at its plan."""
+    return select(Spend.provider, Spend.model).where(
         Spend.generation_id == generation_id,
         Spend.step == step,
         col(Spend.state).in_((SpendState.released, SpendState.settled)),
         col(Spend.asset_id).is_(None),
     )
-    return frozenset((await session.exec(query)).all())
 
 
 async def record(session: AsyncSession, order: ReplanOrder, chosen: Candidate) -> bool:

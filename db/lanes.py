@@ -20,7 +20,7 @@ from contracts.names import CHANNEL_STANDING
 from db.columns import now
 from db.operation_models import OperatorAction
 from db.prepared import run
-from db.standing_models import Lane, ProviderEvent
+from db.standing_models import Busy, Lane, ProviderEvent
 
 # What may go out at once on a lane with a limit: as much as belongs to one second, and at least one purchase.
 BURST_S: Final = 1.0
@@ -40,11 +40,17 @@ class Decision:
 
 
 async def set_mode(session: AsyncSession, decision: Decision, action: LaneAction) -> Lane:
-    """Pause, drain or resume a lane. The same decision sent again changes nothing and is not logged twice."""
+    """Pause, drain or resume a lane. The same decision sent again changes nothing and is not logged twice.
+
+    To resume a provider takes back what it told us about waiting, too.
+    """
+    freed: dict[str, str] = {}
+    if action is LaneAction.resume and not decision.model:
+        freed = await _waits_no_more(session, decision.provider)
     lane = await _locked(session, decision)
     before, lane.mode = lane.mode, action.mode
-    if before is not action.mode or lane.note != decision.note:
-        facts = {"mode": action.mode.value, "before": before.value}
+    if before is not action.mode or lane.note != decision.note or freed:
+        facts = {"mode": action.mode.value, "before": before.value, **freed}
         await _write_down(session, decision, lane, EVENT[action], facts)
     return lane
 
@@ -109,6 +115,17 @@ async def _locked(session: AsyncSession, decision: Decision) -> Lane:
     await session.exec(insert(Lane).values(**values).on_conflict_do_nothing())
     here = [Lane.provider == decision.provider, Lane.model == decision.model]
     return (await session.exec(select(Lane).where(*here).with_for_update())).one()
+
+
+async def _waits_no_more(session: AsyncSession, provider: str) -> dict[str, str]:
+    """Forget that the provider told us to wait; the fact to write down, unless that is over anyway."""
+    busy = await session.get(Busy, provider, with_for_update=True)
+    told = [until for until in (busy.busy_until, busy.reads_busy_until) if until and until > now()] if busy else []
+    if busy is None or not told:
+        return {}
+    busy.busy_until = busy.reads_busy_until = None
+    session.add(busy)
+    return {"was_busy_until": max(told).isoformat(timespec="seconds")}
 
 
 async def _write_down(

@@ -74,10 +74,11 @@ class TrafficMinute(Table, table=True):
 
 
 class Busy(Table, table=True):
-    """A provider that told one of us to wait; all wait."""
+    """A provider that told one of us to wait, all wait: with purchases until the first time, with looks until the other."""
 
     provider: str = Field(primary_key=True, max_length=50)
-    busy_until: datetime
+    busy_until: datetime | None = None
+    reads_busy_until: datetime | None = None
 
 
 class ProviderEvent(Table, table=True):

@@ -1,6 +1,5 @@
 """How all providers and models stand, read in one statement that touches no purchase: small tables, and the last minutes."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
@@ -28,14 +27,11 @@ async def read(session: AsyncSession, *, at: datetime | None = None) -> Standing
     at = at or now()
     connection = await session.connection()
     found = (await connection.execute(statement(), {"since": since(at)})).mappings().one()
-    lanes, breakers, busy = _by_key(found["lanes"]), _by_key(found["breakers"]), _by_key(found["busy"])
-    minutes: defaultdict[Key, list[Row]] = defaultdict(list)
-    for row in found["traffic"]:
-        minutes[_key(row)].append(row)
-    keys = sorted({*lanes, *breakers, *busy, *minutes})
+    lanes, breakers, busy, traffic = (_by_key(found[name]) for name in ("lanes", "breakers", "busy", "traffic"))
+    keys = sorted({*lanes, *breakers, *busy, *traffic})
     return Standings(
         rows=tuple(
-            _standing(key, lanes.get(key), breakers.get(key), busy.get(key), minutes[key], at=at) for key in keys
+            _standing(key, lanes.get(key), breakers.get(key), busy.get(key), traffic.get(key), at=at) for key in keys
         )
     )
 
@@ -51,8 +47,11 @@ def statement() -> TextualSelect:
     parts = {
         "lanes": "select provider, model, mode, creates_per_minute from lane",
         "breakers": "select provider, model, state, trials, trial_at, opened_at, changed_at from breaker",
-        "busy": "select provider, '' as model, busy_until from busy",
-        "traffic": "select provider, model, minute, successes, failures, busy, took from traffic where minute >= :since",
+        "busy": "select provider, '' as model, busy_until, reads_busy_until from busy",
+        # One row for all minutes of a model: less to send, and to read.
+        "traffic": "select provider, model, sum(successes) as successes, sum(failures) as failures, sum(busy) as busy,"
+        " json_agg(took order by minute desc) as newest_first"
+        " from traffic where minute >= :since group by provider, model",
     }
     columns = (
         f"(select coalesce(json_agg(one), '[]') from ({part}) as one) as {name}"  # noqa: S608 - words of ours only
@@ -64,10 +63,9 @@ def statement() -> TextualSelect:
 
 
 def _standing(
-    key: Key, lane: Row | None, breaker: Row | None, busy: Row | None, minutes: list[Row], *, at: datetime
+    key: Key, lane: Row | None, breaker: Row | None, busy: Row | None, traffic: Row | None, *, at: datetime
 ) -> Standing:
     facts = _facts(breaker) if breaker else BreakerFacts()
-    busy_until = _time(busy["busy_until"]) if busy else None
     return Standing(
         provider=key[0],
         model=key[1],
@@ -76,9 +74,16 @@ def _standing(
         may_try=may_try(facts, at=at),
         mode=LaneMode(lane["mode"]) if lane else LaneMode.active,
         creates_per_minute=lane["creates_per_minute"] if lane else None,
-        busy_until=busy_until if busy_until and busy_until > at else None,
-        traffic=_traffic(minutes),
+        busy_until=_later(busy, "busy_until", at),
+        reads_busy_until=_later(busy, "reads_busy_until", at),
+        traffic=_traffic(traffic) if traffic else Traffic(),
     )
+
+
+def _later(busy: Row | None, what: str, at: datetime) -> datetime | None:
+    """A time that was told; None when it is over."""
+    until = _time(busy[what]) if busy and busy[what] else None
+    return until if until and until > at else None
 
 
 def _facts(row: Row) -> BreakerFacts:
@@ -89,13 +94,12 @@ def _facts(row: Row) -> BreakerFacts:
     )
 
 
-def _traffic(minutes: list[Row]) -> Traffic:
-    newest_first = [row["took"] for row in sorted(minutes, key=lambda row: _time(row["minute"]), reverse=True)]
-    newest, before = _parted(newest_first)
+def _traffic(row: Row) -> Traffic:
+    newest, before = _parted(row["newest_first"])
     return Traffic(
-        successes=sum(row["successes"] for row in minutes),
-        failures=sum(row["failures"] for row in minutes),
-        busy=sum(row["busy"] for row in minutes),
+        successes=row["successes"],
+        failures=row["failures"],
+        busy=row["busy"],
         samples=sum(newest),
         p50_s=latency.quantile(newest, 0.5),
         p90_s=latency.quantile(newest, 0.9),

@@ -2,6 +2,9 @@
 
 A finished picture counts for its model and for its provider. A failure counts where its cause is: for the model, or, with an
 empty model, for the provider as a whole.
+
+Rows are locked in one order everywhere, so that writers wait for each other and never for ever: those of traffic first, then
+how busy a provider is, then breakers, then lanes; of each kind by provider and model, a provider as a whole before its models.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,12 +44,18 @@ ADD: Final = text(
     bindparam("took", type_=ARRAY(Integer)),
     *(bindparam(name, type_=Integer) for name in ("successes", "failures", "busy")),
 )
-WAIT: Final = text(
-    """
-    insert into busy (provider, busy_until) values (:provider, :until)
-    on conflict (provider) do update set busy_until = greatest(busy.busy_until, excluded.busy_until)
-    """
-).bindparams(bindparam("until", type_=DateTime(timezone=True)))
+WAIT, WAIT_TO_READ = (
+    text(
+        f"""
+        insert into busy (provider, {what}) values (:provider, :until)
+        on conflict (provider) do update set {what} = greatest(busy.{what}, excluded.{what})
+        """  # noqa: S608 - words of ours only
+    ).bindparams(bindparam("until", type_=DateTime(timezone=True)))
+    for what in ("busy_until", "reads_busy_until")
+)
+# What one answer makes the whole fleet wait at most: the providers count their limits by the minute, and who asks too early is
+# told so once more. The purchase that was answered waits for as long as it was told.
+LONGEST_BUSY: Final = timedelta(seconds=60)
 TRAFFIC_KEPT: Final = timedelta(hours=24)
 EVENTS_KEPT: Final = timedelta(days=90)
 
@@ -74,11 +83,12 @@ class Fault:
 
 async def record_tallies(session: AsyncSession, tallies: Mapping[Key, Tally]) -> None:
     """Add finished pictures of some models, and of their providers; breakers that wait for successes hear of them."""
-    for (provider, model), tally in sorted(_with_providers(tallies).items()):
-        took = latency.counted(tally.took)
-        await _add(session, (provider, model), successes=tally.successes, took=took)
+    totals = sorted(_with_providers(tallies).items())
+    for key, tally in totals:
+        await _add(session, key, successes=tally.successes, took=latency.counted(tally.took))
+    for key, tally in totals:
         if tally.successes:
-            await breakers.record_success(session, (provider, model), tally.successes)
+            await breakers.record_success(session, key, tally.successes)
 
 
 async def record_fault(session: AsyncSession, fault: Fault) -> None:
@@ -90,11 +100,19 @@ async def record_fault(session: AsyncSession, fault: Fault) -> None:
     await breakers.record_failure(session, row, cause=fault.cause, at_once=fault.at_once, window=window)
 
 
-async def record_busy(session: AsyncSession, provider: str, model: str, until: datetime) -> None:
-    """The provider told one of us to wait until then: all wait."""
+async def record_busy(
+    session: AsyncSession, provider: str, model: str, until: datetime, *, ends_trial: bool = False
+) -> None:
+    """The provider told one of us to buy later: all wait until then, or for LONGEST_BUSY. Another may try instead of a trial."""
     await _add(session, (provider, model), busy=1)
-    await run(session, WAIT, {"provider": provider, "until": until})
-    await session.exec(select(func.pg_notify(CHANNEL_STANDING, provider)))
+    await _wait(session, WAIT, provider, until)
+    if ends_trial:
+        await breakers.record_end(session, provider, model)
+
+
+async def record_reads_busy(session: AsyncSession, provider: str, until: datetime) -> None:
+    """The provider told one of us to look later: all wait with their looks until then, or for LONGEST_BUSY."""
+    await _wait(session, WAIT_TO_READ, provider, until)
 
 
 async def old_rows(session: AsyncSession, *, limit: int) -> int:
@@ -108,6 +126,11 @@ async def purge(session: AsyncSession) -> None:
     """Forget traffic of more than a day ago, and events of more than 90 days ago."""
     await session.exec(delete(TrafficMinute).where(col(TrafficMinute.minute) < now() - TRAFFIC_KEPT))
     await session.exec(delete(ProviderEvent).where(col(ProviderEvent.created_at) < now() - EVENTS_KEPT))
+
+
+async def _wait(session: AsyncSession, statement: Executable, provider: str, until: datetime) -> None:
+    await run(session, statement, {"provider": provider, "until": min(until, now() + LONGEST_BUSY)})
+    await session.exec(select(func.pg_notify(CHANNEL_STANDING, provider)))
 
 
 def _with_providers(tallies: Mapping[Key, Tally]) -> dict[Key, Tally]:

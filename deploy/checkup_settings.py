@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from config import Settings
 from deploy.finding import Finding, ok, problem, warning
 from deploy.options import USUAL_PROVIDERS
+from deploy.provider_variables import PROVIDERS
 
 PREFIX = "DIORAMA_"
 
@@ -57,14 +58,10 @@ def _explain(error: ValidationError) -> list[Finding]:
 def check_providers(settings: Settings) -> list[Finding]:
     """Which providers have a key, and whether they are real ones."""
     if not settings.providers:
-        todo = "Set DIORAMA_REPLICATE_API_TOKEN or DIORAMA_OPENAI_API_KEY, or use `diorama up` with its sandbox."
+        keys = ", ".join(provider.key for provider in PROVIDERS.values())
+        todo = f"Set one of {keys}, or use `diorama up` with its sandbox."
         return [problem("No provider has a key", "Without one no picture can be bought.", todo)]
-    urls = {
-        "replicate": settings.replicate_base_url,
-        "openai": settings.openai_base_url,
-        "getimg": settings.getimg_base_url,
-        "wavespeed": settings.wavespeed_base_url,
-    }
+    urls: dict[str, str] = {name: getattr(settings, f"{name}_base_url") for name in PROVIDERS}
     shown = [name for name in urls if name in USUAL_PROVIDERS | settings.providers]
     return [_describe(name, urls[name], present=name in settings.providers) for name in shown]
 

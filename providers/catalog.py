@@ -63,9 +63,13 @@ class Catalog:
     def entry(self, provider: str, model: str) -> ModelEntry:
         """The row of a model at a provider. Raises UnknownModel."""
         self.provider(provider)
-        if (provider, model) not in self._models:
+        if not self.has(provider, model):
             raise UnknownModel(f"The provider {provider!r} has no model {model!r} in the catalog.")
         return self._models[provider, model]
+
+    def has(self, provider: str, model: str) -> bool:
+        """Whether there is a row of this model at this provider."""
+        return (provider, model) in self._models
 
     def recipe(self, entry: ModelEntry, size: tuple[int, int] | None, *, shape: Shape | None = None) -> SizeRecipe:
         """What to ask a model for to reach `size` (pixels); None: what it gives in that shape. Raises UnsupportedSize."""
@@ -100,9 +104,10 @@ class Catalog:
     ) -> tuple[tuple[Candidate, ...], ...]:
         """For each picture the models that can make it, best first, never empty.
 
-        Without wishes these are the automatic models of the configured providers. A model that is wished for by its id is
-        followed by the same model at other providers; pinned, it is alone. The first one meets every trait; those that miss
-        some come last, with their adjustments: whoever orders the models anew keeps them behind the others. All together
+        Without wishes these are the automatic models of the configured providers, or all where no automatic one can make it.
+        A model that is wished for by its id is followed by the same model at other providers; pinned, it is alone. The first
+        one meets every trait; those that miss some come last: whoever orders the models anew keeps them behind the others.
+        Each tells in its adjustments how its picture differs from what is asked for, wherever it stands. All together
         cannot cost more than the wish allows, whichever models make them. A purchase that may cost more than
         `review_above_usd` and whose outcome stays unknown waits for an operator; a cheaper one is bought again.
 
@@ -116,10 +121,7 @@ class Catalog:
         for picture in map(_any_step, pictures):
             if picture not in offers:
                 fits = select(self.models, self._providers, picture, wish, configured)
-                offers[picture] = [
-                    (_candidate(fit, picture, wish, review_above_usd, is_first=fit is fits[0]), not fit.missing)
-                    for fit in fits
-                ]
+                offers[picture] = [(_candidate(fit, picture, wish, review_above_usd), not fit.missing) for fit in fits]
         wanted = [offers[_any_step(picture)] for picture in pictures]
         within = wanted if wish.max_cost_usd is None else affordable(wanted, wish.max_cost_usd)
         return tuple(tuple(candidate for candidate, _ in of_picture) for of_picture in within)
@@ -136,9 +138,7 @@ def _shape_of(size: tuple[int, int] | None) -> Shape:
     return "wide" if size[0] > size[1] else "tall"
 
 
-def _candidate(
-    fit: Fit, planned: PlannedPicture, wish: Wish, review_above_usd: Decimal, *, is_first: bool
-) -> Candidate:
+def _candidate(fit: Fit, planned: PlannedPicture, wish: Wish, review_above_usd: Decimal) -> Candidate:
     entry = fit.entry
     shape, size, references = planned.shape, planned.size, planned.references
     max_usd = entry.max_price(quality=wish.quality, shape=shape, size=size, references=references)
@@ -148,5 +148,5 @@ def _candidate(
         max_usd=max_usd,
         likely_usd=entry.price(quality=wish.quality, shape=shape, size=size, references=references),
         unknown_policy="review" if max_usd > review_above_usd else "resubmit",
-        adjustments=() if is_first else (*fit.missing, *fit.small),
+        adjustments=(*fit.missing, *fit.small),
     )

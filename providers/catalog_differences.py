@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from providers.input_fields import InputFields
@@ -35,6 +36,18 @@ def shutdown_difference(entry: ModelEntry, announced: date | None) -> Difference
     return Difference(entry.provider, entry.model, what, found={"shutdown": announced})
 
 
+def price_difference(entry: ModelEntry, usd: Decimal | None) -> Difference | None:
+    """None when a picture costs what the row says, or the provider says nothing of it, or the row has another price rule.
+
+    Nothing is `found`: what is held for a purchase follows from the price, so people decide about it.
+    """
+    ours = entry.flat_usd
+    if usd is None or ours is None or usd == ours:
+        return None
+    above = f", more than the {entry.most_usd(ours):f} that are held for it" if usd > entry.most_usd(ours) else ""
+    return Difference(entry.provider, entry.model, f"a picture costs {usd:f} USD{above}, and in the catalog {ours:f}")
+
+
 def gone(entry: ModelEntry, today: date) -> Difference:
     """The provider does not have the model, which is no news after its shutdown date."""
     what = "the provider does not have it (any more)"
@@ -43,7 +56,7 @@ def gone(entry: ModelEntry, today: date) -> Difference:
 
 def input_differences(entry: ModelEntry, schema: InputSchema) -> list[Difference]:
     """All that a row says about a model's inputs, compared with the model's own description of them."""
-    return [*_refused(entry, schema), *_ranges(entry, schema), *_unused(entry, schema)]
+    return [*_refused(entry, schema), *_pictures(entry, schema), *_ranges(entry, schema), *_unused(entry, schema)]
 
 
 def _refused(entry: ModelEntry, schema: InputSchema) -> Iterator[Difference]:
@@ -57,10 +70,20 @@ def _refused(entry: ModelEntry, schema: InputSchema) -> Iterator[Difference]:
     for name, value in _sent_values(entry):
         if name not in missing and (why := schema.refusal(name, value)):
             yield _refusal(entry, f"input {name} = {value}: {why}")
-    pictures = entry.input.references
-    if pictures in schema.properties and schema.is_list(str(pictures)) == entry.input.one_image:
+
+
+def _pictures(entry: ModelEntry, schema: InputSchema) -> Iterator[Difference]:
+    name, ours = entry.input.references, entry.max_references
+    if name is None or name not in schema.properties:
+        return
+    if schema.is_list(name) == entry.input.one_image:
         takes = "a list of pictures" if entry.input.one_image else "one picture, and no list"
-        yield _refusal(entry, f"input {pictures}: the model takes {takes}")
+        yield _refusal(entry, f"input {name}: the model takes {takes}")
+    theirs = schema.most_items(name)
+    if theirs is not None and theirs != ours:
+        what = f"input {name}: the model takes {theirs} pictures, the catalog {ours}"
+        found = {"max_references": theirs} if theirs < ours else {}  # a row may take fewer on purpose: they cost money
+        yield Difference(entry.provider, entry.model, what, is_refused=theirs < ours, found=found)
 
 
 def _ranges(entry: ModelEntry, schema: InputSchema) -> Iterator[Difference]:

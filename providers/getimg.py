@@ -1,8 +1,6 @@
 """getimg.ai: synchronous, and what its newer API answers with is not the picture but a URL that is told once."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -19,7 +17,7 @@ from errors import (
     ProviderUnreachable,
     UnknownModel,
 )
-from providers.base import FinishedPicture, JobReport, ListedJob, LostJob, Purchase, RemoteFile
+from providers.base import FinishedPicture, Purchase, RemoteFile
 from providers.catalog import Catalog
 from providers.download import Downloader
 from providers.getimg_answers import PictureElsewhere, money, read_made
@@ -29,6 +27,7 @@ from providers.http import HttpSettings, build_client
 from providers.picture_type import content_type_of, is_damaged
 from providers.purchase_call import one_purchase
 from providers.read_call import ask
+from providers.synchronous import SynchronousProvider
 
 _MAX_ANSWER_BYTES = 128_000_000  # an enlarged picture of 4096x4096 pixels in base64, with room
 _MAX_PICTURE_BYTES = 96_000_000
@@ -39,14 +38,13 @@ _DOWNLOAD_PAUSES_S = (0.3, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0)
 _TIMES_DAMAGED = 2  # a file that arrives damaged is fetched so often once more: it is paid, and its URL is told once
 
 
-class GetimgProvider:
+class GetimgProvider(SynchronousProvider):
     """The seam to getimg's image API, versions 2 and 1.
 
     An answer's id cannot be asked for again, so a URL that is lost is a lost picture: it is downloaded within the purchase.
     """
 
     name = "getimg"
-    synchronous = True
 
     def __init__(
         self,
@@ -72,7 +70,8 @@ class GetimgProvider:
         """Buy a picture, wait for it no longer than the purchase's deadline, and bring it home.
 
         A picture that was made and cannot be downloaded is paid: OutputExpired, OutputCorrupt or ProviderUnavailable, all
-        with `billed` yes.
+        with `billed` yes and the cost that was told. So is one that is given up (the task is canceled) while it is
+        downloaded: a ProviderError.
         """
         deadline_s = float(purchase.deadline_s)
         try:
@@ -96,17 +95,29 @@ class GetimgProvider:
 
     async def _brought_home(self, made: PictureElsewhere) -> FinishedPicture:
         try:
+            body = await self._downloaded(made.file)
+        except asyncio.CancelledError:
+            # Not as it is: what is known of the bill would be lost with it.
+            failure = ProviderError("The picture was made, and given up before it was downloaded.", billed="yes")
+        except ProviderError as error:
+            failure = error
+        else:
+            return FinishedPicture(body, content_type_of(body), cost_usd=made.cost_usd)
+        failure.cost_usd = made.cost_usd
+        raise failure from None
+
+    async def _downloaded(self, file: RemoteFile) -> bytes:
+        try:
             async with asyncio.timeout(self._download_timeout_s):
-                body = await self._downloaded(made.file)
+                return await self._fetched(file)
         except (ProviderUnreachable, ProviderBusy, ProviderUnavailable, TimeoutError) as error:
             # Never as it is: a purchase that ends as "unreachable" or "busy" counts as not made, and would be made again.
             reason = error.code if isinstance(error, ProviderError) else "timeout"
             raise ProviderUnavailable(
                 "The picture was made, but could not be downloaded.", billed="yes", reason=reason
             ) from None
-        return FinishedPicture(body, content_type_of(body), cost_usd=made.cost_usd)
 
-    async def _downloaded(self, file: RemoteFile) -> bytes:
+    async def _fetched(self, file: RemoteFile) -> bytes:
         """What stays damaged is handed on as it is: only who decodes it knows for certain."""
         body = await self._downloader.fetch(file, max_bytes=_MAX_PICTURE_BYTES)
         for pause_s in self._damaged_pauses_s:
@@ -115,28 +126,6 @@ class GetimgProvider:
             await asyncio.sleep(pause_s)
             body = await self._downloader.fetch(file, max_bytes=_MAX_PICTURE_BYTES)
         return body
-
-    async def poll(self, job_id: str) -> JobReport:
-        """Never called: a synchronous answer has no job. Raises ProviderError saying so."""
-        raise _no_jobs()
-
-    async def cancel(self, job_id: str) -> JobReport:
-        """Never called, like `poll`."""
-        raise _no_jobs()
-
-    async def find_lost(self, token: str, sent_at: datetime) -> LostJob:
-        """It lists no pictures, and takes no mark of ours: whether one was made cannot be known."""
-        return LostJob(None, conclusive=False)
-
-    async def list_jobs(self, since: datetime) -> AsyncGenerator[ListedJob]:
-        """Nothing: it lists no pictures."""
-        none: tuple[ListedJob, ...] = ()
-        for job in none:
-            yield job
-
-    async def fetch_output(self, output: RemoteFile, *, max_bytes: int) -> bytes:
-        """Never called: the picture came with the purchase. Raises ProviderError saying so."""
-        raise _no_jobs()
 
     async def probe(self, model: str | None = None) -> None:
         """Ask for the account's balance, and for the model where its API knows single models."""
@@ -172,7 +161,3 @@ def _has_money(balance: object) -> None:
     amount = money(balance)
     if amount is not None and amount <= 0:
         raise ProviderQuota
-
-
-def _no_jobs() -> ProviderError:
-    return ProviderError("getimg answers with the picture itself: there is no job to ask about.")

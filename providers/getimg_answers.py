@@ -2,11 +2,12 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from errors import Billed, OutcomeUnknown, OutputCorrupt, PolicyRefused
+from errors import Billed, OutcomeUnknown, OutputCorrupt, PolicyRefused, ProviderError
 from providers.answers import Answer, is_text
 from providers.base import FinishedPicture, RemoteFile
 from providers.picture_type import content_type_of
@@ -26,18 +27,19 @@ def read_made(answer: Answer) -> FinishedPicture | PictureElsewhere:
     """What a 2xx answer gives.
 
     Raises OutcomeUnknown (not the JSON of a finished picture), PolicyRefused (an empty list), OutputCorrupt (a picture is
-    promised, and there is none).
+    promised, and there is none); what it costs all the same is told with the error.
     """
     fields = answer.fields()
-    if isinstance(fields.get("data"), list):
-        return _from_list(fields["data"], _cost_in(fields.get("usage")))
-    cost_usd = _cost(fields.get("cost"))
-    if is_text(fields.get("image")):
-        body = _decoded(fields["image"])
-        return FinishedPicture(body, content_type_of(body), cost_usd=cost_usd)
-    if is_text(fields.get("url")):
-        return PictureElsewhere(RemoteFile(fields["url"]), cost_usd)
-    raise OutcomeUnknown(reason="UnreadableAnswer", status=answer.status)
+    pictures = fields["data"] if isinstance(fields.get("data"), list) else None
+    cost_usd = _cost(fields.get("cost")) if pictures is None else _cost_in(fields.get("usage"))
+    try:
+        made = _from_fields(fields, cost_usd) if pictures is None else _from_list(pictures, cost_usd)
+    except ProviderError as error:
+        error.cost_usd = cost_usd
+        raise
+    if made is None:
+        raise OutcomeUnknown(reason="UnreadableAnswer", status=answer.status)
+    return made
 
 
 def money(value: object) -> Decimal | None:
@@ -59,6 +61,13 @@ def _from_list(pictures: list[Any], cost_usd: Decimal | None) -> PictureElsewher
     if not is_text(url):
         raise OutputCorrupt("The provider says that there is a picture, but not where.")
     return PictureElsewhere(RemoteFile(url), cost_usd)
+
+
+def _from_fields(fields: Mapping[str, Any], cost_usd: Decimal | None) -> FinishedPicture | PictureElsewhere | None:
+    if is_text(fields.get("image")):
+        body = _decoded(fields["image"])
+        return FinishedPicture(body, content_type_of(body), cost_usd=cost_usd)
+    return PictureElsewhere(RemoteFile(fields["url"]), cost_usd) if is_text(fields.get("url")) else None
 
 
 def _cost_in(usage: object) -> Decimal | None:

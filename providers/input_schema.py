@@ -1,8 +1,9 @@
-"""A model's own description of its inputs (JSON Schema as Cog writes it), read for what our rows say about them."""
+"""A model's own description of its inputs (JSON Schema), read for what our rows say about them."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Self
 
 _NUMBERS = {"integer", "number"}
@@ -17,14 +18,25 @@ class InputSchema:
 
     @classmethod
     def read(cls, document: object) -> Self | None:
-        """From the `openapi_schema` of a model's version; None when it holds no description of inputs."""
+        """From the `openapi_schema` of a model's version as Cog writes it; None when it holds no description of inputs."""
         schemas = _object(_object(_object(document).get("components")).get("schemas"))
-        given = _object(schemas.get("Input"))
+        return cls.of(schemas.get("Input"), schemas)
+
+    @classmethod
+    def of(cls, described: object, schemas: Mapping[str, Any] = MappingProxyType({})) -> Self | None:
+        """From the JSON Schema of the inputs, which may refer to `schemas`; None when it is none."""
+        given = _object(described)
         if not isinstance(given.get("properties"), dict):
             return None
         properties = {name: _resolved(value, schemas) for name, value in given["properties"].items()}
         needed = given.get("required")
         return cls(properties, frozenset(map(str, needed)) if isinstance(needed, list) else frozenset())
+
+    def together_with(self, other: Self) -> Self:
+        """The inputs of two operations of one model: what either knows, and needs."""
+        return replace(
+            self, properties={**other.properties, **self.properties}, required=self.required | other.required
+        )
 
     def refusal(self, name: str, value: object) -> str | None:
         """Why the model would refuse this value, in words; None when it takes it."""
@@ -48,6 +60,11 @@ class InputSchema:
     def is_list(self, name: str) -> bool:
         """True when an input takes several values."""
         return self.properties.get(name, {}).get("type") == "array"
+
+    def most_items(self, name: str) -> int | None:
+        """How many values an input takes at most; None where there is no bound."""
+        most = _number(self.properties.get(name, {}).get("maxItems"))
+        return None if most is None else int(most)
 
 
 def _outside_of_list(rules: Mapping[str, Any], value: object) -> str | None:

@@ -10,6 +10,7 @@ from contracts.frozen import Frozen
 from contracts.requests import Quality
 from contracts.wishes import Capability, Shape
 from errors import Billed, UnsupportedSize
+from providers.aspect_ratios import aspect_ratios
 from providers.input_fields import InputFields
 from providers.price_rules import PriceRules
 from providers.sizes import MAX_ENLARGEMENT, SizeGrid, SizeRecipe
@@ -28,7 +29,7 @@ _ENLARGED_PIXELS = (2048, 2048)
 
 
 class ProviderEntry(Frozen):
-    """A vendor: how its jobs behave, and how often it may be called (calls a minute)."""
+    """A vendor: how its jobs behave, and how many may be bought a minute."""
 
     name: str
     title: str
@@ -38,7 +39,6 @@ class ProviderEntry(Frozen):
     canceled_billed: Billed
     failed_billed: Billed
     creates_per_minute: PositiveInt
-    reads_per_minute: PositiveInt
 
 
 class ModelEntry(PriceRules):
@@ -110,6 +110,11 @@ class ModelEntry(PriceRules):
     def is_sized(self) -> bool:
         """True when a size can be asked for; False: the picture has that of its input, or a multiple."""
         return bool(self.recipes) or self.size_grid is not None
+
+    @property
+    def aspect_ratios(self) -> tuple[str, ...]:
+        """The usual ratios of its pictures, such as `16:9`; none where the picture has the shape of its input."""
+        return aspect_ratios(self.recipes, self.size_grid)
 
     def is_retired(self, today: date) -> bool:
         """True from the day on which the provider shuts the model down."""

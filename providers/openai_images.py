@@ -1,21 +1,12 @@
 """OpenAI Images: synchronous, so the answer is the picture, and a lost answer is a lost picture."""
 
-from collections.abc import AsyncGenerator
-from datetime import datetime
+import asyncio
 
 import httpx
 from pydantic import SecretStr
 
-from errors import DeadlineExceeded, OutcomeUnknown, ProviderError
-from providers.base import (
-    FinishedPicture,
-    JobReport,
-    ListedJob,
-    LostJob,
-    PartialPicture,
-    Purchase,
-    RemoteFile,
-)
+from errors import DeadlineExceeded, OutcomeUnknown
+from providers.base import FinishedPicture, PartialPicture, Purchase
 from providers.catalog import Catalog
 from providers.http import HttpSettings, build_client
 from providers.model_entry import ModelEntry
@@ -25,13 +16,14 @@ from providers.openai_request import form_text, picture_fields, reference_part
 from providers.openai_stream import send_streaming
 from providers.purchase_call import PurchaseCall, one_purchase
 from providers.read_call import ask
+from providers.synchronous import SynchronousProvider
 
 _MAX_ANSWER_BYTES = 128_000_000  # a 4K PNG in base64, with room
 _PROBE_TIMEOUT_S = 10.0
 _MAX_PROBE_BYTES = 4_000_000  # the list of all models has about 20 kB
 
 
-class OpenAIImagesProvider:
+class OpenAIImagesProvider(SynchronousProvider):
     """The seam to OpenAI's images API.
 
     Purchases do not go through the openai package: it cannot tell whether a failed request had left, so that "certainly
@@ -39,7 +31,6 @@ class OpenAIImagesProvider:
     """
 
     name = "openai"
-    synchronous = True
 
     def __init__(
         self,
@@ -78,29 +69,8 @@ class OpenAIImagesProvider:
                 answer = await send_streaming(call, request, on_partial=watcher, max_bytes=_MAX_ANSWER_BYTES)
         if not answer.is_success:
             raise create_refusal(answer)
-        return read_picture(answer, entry.token_rates)
-
-    async def poll(self, job_id: str) -> JobReport:
-        """Never called: a synchronous answer has no job. Raises ProviderError saying so."""
-        raise _no_jobs()
-
-    async def cancel(self, job_id: str) -> JobReport:
-        """Never called, like `poll`."""
-        raise _no_jobs()
-
-    async def find_lost(self, token: str, sent_at: datetime) -> LostJob:
-        """OpenAI lists no pictures: whether one was made cannot be known."""
-        return LostJob(None, conclusive=False)
-
-    async def list_jobs(self, since: datetime) -> AsyncGenerator[ListedJob]:
-        """Nothing: OpenAI lists no pictures."""
-        none: tuple[ListedJob, ...] = ()
-        for job in none:
-            yield job
-
-    async def fetch_output(self, output: RemoteFile, *, max_bytes: int) -> bytes:
-        """Never called: the picture came with the answer. Raises ProviderError saying so."""
-        raise _no_jobs()
+        # Off the loop: a finished picture is some megabytes of base64.
+        return await asyncio.to_thread(read_picture, answer, entry.token_rates)
 
     async def probe(self, model: str | None = None) -> None:
         """Look at the model, or at the list of models: both are free, and need the key.
@@ -120,10 +90,6 @@ class OpenAIImagesProvider:
 def _watcher(purchase: Purchase) -> PartialPicture | None:
     """Who looks at unfinished pictures; a stream costs tokens for each, so it is asked for only then."""
     return purchase.on_partial if purchase.traits.partials else None
-
-
-def _no_jobs() -> ProviderError:
-    return ProviderError("OpenAI answers with the picture itself: there is no job to ask about.")
 
 
 async def _request(call: PurchaseCall, purchase: Purchase, entry: ModelEntry) -> httpx.Request:

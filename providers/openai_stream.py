@@ -3,10 +3,12 @@
 It is the same one purchase: what goes wrong after its first byte is as unknown as without a stream.
 """
 
+import asyncio
 import base64
 import binascii
 import json
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final
 
 import httpx
 
@@ -20,6 +22,8 @@ from providers.server_sent_events import EventReader
 _STREAM = "text/event-stream"
 _PARTIAL, _COMPLETED, _FAILED = ".partial_image", ".completed", "error"
 MOST_PARTIALS = 3
+# Longer events are read in a thread: a picture of some megabytes takes tens of milliseconds, in which nothing else would go on.
+_READ_AT_ONCE: Final = 256 * 1024
 
 
 async def send_streaming(
@@ -36,13 +40,22 @@ async def send_streaming(
         reader = EventReader(max_bytes)
         async for chunk in response.aiter_bytes():
             for data in reader.feed(chunk):
-                if finished := _taken(data, on_partial):
-                    return Answer(response.status_code, response.headers, finished)
+                event = _read(data) if len(data) <= _READ_AT_ONCE else await asyncio.to_thread(_read, data)
+                if isinstance(event, bytes):
+                    return Answer(response.status_code, response.headers, event)
+                if event is not None:
+                    on_partial(event.number, event.body)
     raise OutcomeUnknown(reason="StreamEnded")
 
 
-def _taken(data: bytes, on_partial: PartialPicture) -> bytes | None:
-    """The body of the answer, once it is there; what is unfinished goes to `on_partial`."""
+@dataclass(frozen=True, slots=True)
+class _Unfinished:
+    number: int
+    body: bytes
+
+
+def _read(data: bytes) -> bytes | _Unfinished | None:
+    """An event: the body of the answer, an unfinished picture, or nothing that matters. Raises what it tells of."""
     event = _json(data)
     kind = event.get("type")
     if not is_text(kind):
@@ -50,21 +63,20 @@ def _taken(data: bytes, on_partial: PartialPicture) -> bytes | None:
     if kind.endswith(_COMPLETED):
         return json.dumps({"data": [{"b64_json": event.get("b64_json")}], "usage": event.get("usage")}).encode()
     if kind.endswith(_PARTIAL):
-        _show(event, on_partial)
-    elif kind == _FAILED:
+        return _unfinished(event)
+    if kind == _FAILED:
         raise _failure(event)
     return None
 
 
-def _show(event: dict[str, Any], on_partial: PartialPicture) -> None:
+def _unfinished(event: dict[str, Any]) -> _Unfinished | None:
     number, encoded = event.get("partial_image_index"), event.get("b64_json")
     if not isinstance(number, int) or not 0 <= number < MOST_PARTIALS or not is_text(encoded):
-        return
+        return None
     try:
-        body = base64.b64decode(encoded, validate=True)
+        return _Unfinished(number, base64.b64decode(encoded, validate=True))
     except (binascii.Error, ValueError):  # it would only have been shown
-        return
-    on_partial(number, body)
+        return None
 
 
 def _failure(event: dict[str, Any]) -> OutcomeUnknown | PolicyRefused:

@@ -44,7 +44,7 @@ def select(
     named = _named(models, wish)
     reachable = _configured(named, providers, configured)
     alive = _not_retired(reachable, wish)
-    able = _able(_recommended(alive, planned, wish), planned, wish)
+    able = _able(_recommended(_capable(alive, planned, wish), planned, wish), planned, wish)
     fits = [_fit(entry, planned, wish) for entry in able]
     if not any(not fit.missing for fit in _first_choices(fits, wish)):
         reachable_at_all = [entry for entry in models if entry.provider in configured]
@@ -93,20 +93,26 @@ def _not_retired(reachable: Sequence[ModelEntry], wish: Wish) -> list[ModelEntry
     return alive
 
 
-def _recommended(alive: Sequence[ModelEntry], planned: PlannedPicture, wish: Wish) -> list[ModelEntry]:
-    """The automatic ones among those that can do it, unless the client chose; all where none of them is automatic."""
+def _capable(alive: Sequence[ModelEntry], planned: PlannedPicture, wish: Wish) -> list[ModelEntry]:
     capable = [entry for entry in alive if planned.capability in entry.capabilities]
     if not capable:
         who = f"{alive[0].model} cannot" if wish.model else "No model that may be used here can"
         raise InvalidRequest(f"{who} {_DEEDS[planned.capability]}.")
-    automatic = [] if wish.takes_any_model else [entry for entry in capable if entry.automatic]
-    return automatic or capable
+    return capable
+
+
+def _recommended(capable: Sequence[ModelEntry], planned: PlannedPicture, wish: Wish) -> Sequence[ModelEntry]:
+    """The automatic ones; all where the client chose, or where no automatic one makes the picture just as it is wished."""
+    automatic = [entry for entry in capable if entry.automatic and not wish.takes_any_model]
+    meets_all = any(
+        _takes(entry, planned, wish) and _makes(entry, planned) and not _fit(entry, planned, wish).missing
+        for entry in automatic
+    )
+    return automatic if meets_all else capable
 
 
 def _able(capable: Sequence[ModelEntry], planned: PlannedPicture, wish: Wish) -> list[ModelEntry]:
-    able = [
-        entry for entry in capable if planned.references <= entry.max_references and wish.quality in entry.qualities
-    ]
+    able = [entry for entry in capable if _takes(entry, planned, wish)]
     if not able:
         pictures = f"{planned.references} reference pictures" if planned.references else "a description alone"
         raise InvalidRequest(f"{capable[0].model} cannot work from {pictures} at quality {wish.quality}.")
@@ -114,6 +120,10 @@ def _able(capable: Sequence[ModelEntry], planned: PlannedPicture, wish: Wish) ->
     if not fitting:
         able[0].recipe(planned.shape, planned.size)  # raises with the first model's own words
     return fitting
+
+
+def _takes(entry: ModelEntry, planned: PlannedPicture, wish: Wish) -> bool:
+    return planned.references <= entry.max_references and wish.quality in entry.qualities
 
 
 def _makes(entry: ModelEntry, planned: PlannedPicture) -> bool:

@@ -112,9 +112,7 @@ class Office:
             }
             for one in self.predictions
         )
-        return chain(
-            replicate, (job.as_json() for job in self.images.all()), self.getimg.jobs(), self.wavespeed.jobs(now)
-        )
+        return chain(replicate, self.images.shown(), self.getimg.jobs(), self.wavespeed.jobs(now))
 
     def told(self) -> list[Json]:
         """The newest webhook deliveries of all providers, oldest first."""

@@ -170,7 +170,7 @@ def build_parts(options: Options) -> Parts:
 
 
 def create_app(options: Options) -> Starlette:
-    """The application: both providers, the delivery host, the admin's pages and the health check."""
+    """The application: all four providers, the delivery host, the admin's pages and the health check."""
     parts = build_parts(options)
     desk = Desk(parts.clock, parts.faults, parts.journal)
     replicate = ReplicateDialect(parts.settings, options.replicate_token)

@@ -5,7 +5,7 @@ The real service insists on https addresses and does not follow redirects; this 
 
 import asyncio
 from collections.abc import Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from sandbox.replicate.prediction_book import PredictionBook
 from sandbox.replicate.predictions import Prediction
 from sandbox.replicate.rendering import PredictionRenderer
 from sandbox.settings import Settings
+from sandbox.webhook_attempt import REMEMBERED, Attempt
 from sandbox.webhook_plan import Delivery, DueHeap, Habits, early_deliveries, final_deliveries, habits_of
 
 # Numbers of Cog's sender (crates/coglet/src/webhook.rs): only terminal events are retried, after 100 ms * 2^n, n up to 10.
@@ -30,19 +31,6 @@ LARGEST_EXPONENT: Final = 10
 RETRIED_STATUSES: Final = frozenset({429, 500, 502, 503, 504})
 TIMEOUT_S: Final = 30.0
 PARALLEL_SENDS: Final = 64
-REMEMBERED: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """A delivery that was tried. Status 0 is a transport error."""
-
-    at: float
-    prediction_id: str
-    event: str
-    webhook_id: str
-    attempt: int
-    status: int
 
 
 class WebhookSender:
@@ -74,7 +62,7 @@ class WebhookSender:
         self._tasks: set[asyncio.Task[None]] = set()
         self._http: httpx.AsyncClient | None = None
         self._began_at = clock.now()
-        self._sent: list[Sent] = []
+        self._sent: list[Attempt] = []
         log.subscribe("webhook_finished", lambda record: self._finished.add(str(record["id"])))
         book.listen(self.plan)
 
@@ -105,7 +93,7 @@ class WebhookSender:
             for at, delivery in planned:
                 self._push(at, delivery)
 
-    def sent(self) -> list[Sent]:
+    def sent(self) -> list[Attempt]:
         """The newest deliveries, oldest first."""
         return list(self._sent)
 
@@ -151,7 +139,7 @@ class WebhookSender:
         prediction = delivery.prediction
         now = self._clock.now()
         del self._sent[: max(0, len(self._sent) + 1 - REMEMBERED)]
-        self._sent.append(Sent(now, prediction.id, delivery.event, delivery.webhook_id, delivery.attempt, status))
+        self._sent.append(Attempt(now, prediction.id, delivery.event, delivery.webhook_id, delivery.attempt, status))
         if delivery.event != "completed" or delivery.is_copy:
             return
         if (status == 0 or status in RETRIED_STATUSES) and delivery.attempt < RETRIES:

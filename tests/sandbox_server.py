@@ -98,7 +98,7 @@ class SandboxServer:
         return await self._get("/admin/journal", wanted)
 
     async def jobs(self, **wanted: str) -> list[dict[str, Any]]:
-        """The jobs of both providers."""
+        """The jobs of all providers."""
         return await self._get("/admin/jobs", wanted)
 
     async def webhooks(self, **wanted: str) -> list[dict[str, Any]]:

@@ -1,31 +1,44 @@
 """The worker's reconciler, put together with the patience that the settings ask for."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import REGISTRY
 
 from activities.reconciliation.all_checks import Tools, all_checks
 from activities.reconciliation.check import ReconcilingRules
 from activities.reconciliation.retention import RetentionRules
 from activities.reconciling import ReconcileActivities, ReconcilerMetrics
+from config import Settings
+from engine.runs import Runs
+from providers.base import ImageProvider
+from worker_parts.making import MakingParts
 
 
 def make_reconciler(
-    tools: Tools,
-    registry: CollectorRegistry,
-    *,
-    grace_s: int,
-    keep_pictures_days: int | None,
-    keep_deleted_hours: int,
-    abandoned_session_days: int | None,
+    settings: Settings, providers: Mapping[str, ImageProvider], runs: Runs, parts: MakingParts
 ) -> ReconcileActivities:
-    """All checks over these tools; None keeps pictures for ever."""
-    grace = timedelta(seconds=grace_s)
-    retention = RetentionRules(
-        pictures=timedelta(days=keep_pictures_days) if keep_pictures_days else None,
-        # Deleted sessions have a workflow of their own, which comes first.
-        deleted=max(timedelta(hours=keep_deleted_hours), grace),
-        abandoned=timedelta(days=abandoned_session_days) if abandoned_session_days else None,
+    """All checks, over what pictures are made with and the engine's `runs`."""
+    tools = Tools(
+        database=parts.database,
+        storage=parts.storage,
+        providers=providers,
+        keeper=parts.keeper,
+        buyer=parts.buyer,
+        waiter=parts.waiter,
+        runs=runs,
     )
-    checks = all_checks(tools, ReconcilingRules(grace=grace), retention)
-    return ReconcileActivities(database=tools.database, checks=checks, metrics=ReconcilerMetrics(registry))
+    grace = timedelta(seconds=settings.reconcile_grace_s)
+    checks = all_checks(tools, ReconcilingRules(grace=grace), _retention(settings, grace))
+    return ReconcileActivities(database=parts.database, checks=checks, metrics=ReconcilerMetrics(REGISTRY))
+
+
+def _retention(settings: Settings, grace: timedelta) -> RetentionRules:
+    """For how long pictures are kept; None: for ever."""
+    days = settings.keep_pictures_days
+    return RetentionRules(
+        pictures=timedelta(days=days) if days else None,
+        # Deleted sessions have a workflow of their own, which comes first.
+        deleted=max(timedelta(hours=settings.keep_deleted_hours), grace),
+        abandoned=timedelta(days=settings.abandoned_session_days) if settings.abandoned_session_days else None,
+    )

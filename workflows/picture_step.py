@@ -24,7 +24,7 @@ from contracts.pictures import (
 )
 from contracts.replanning import ReplanOrder
 from contracts.statuses import Step
-from errors import OutcomeUnknown, PurchaseNeverMade, PurchaseReplaced, error_class
+from errors import OutcomeUnknown, OutputCorrupt, OutputExpired, PurchaseNeverMade, PurchaseReplaced, error_class
 from workflows.failure import failure_of
 from workflows.one_fate import one_fate
 from workflows.saga import Saga
@@ -32,12 +32,19 @@ from workflows.transactions import TRANSACTION, UNTIL_IT_WORKS
 
 # Attempts never buy again, so they may outlast half an hour of outage: 60 times at most 30 s.
 ATTEMPTS = 60
-# How often a picture that was lost by its maker may be bought once more from the same model.
+# How often a picture that was lost by its maker may be bought once more from the same model; and how often one that is paid.
 REBUYS = 2
+PAID_REBUYS = 1
+# So often one picture is paid at most, whoever makes it. What may be charged for counts as paid.
+PAYMENTS = 3
 # Histories from before the order was decided anew at each failure replay without it.
 REPLAN = "replan"
+# In those from before payments were counted, one model alone was paid three times for pictures that were lost.
+COUNT_PAYMENTS = "count-payments"
 # These follow a decision or a proof that came after the story was told, and so do not count among them.
 DECIDED = (PurchaseReplaced, PurchaseNeverMade)
+# Their pictures were made, and are not to be had any more.
+PAID_AND_LOST = (OutputExpired, OutputCorrupt)
 
 
 def ended(error: ActivityError) -> bool:
@@ -63,6 +70,8 @@ class PictureStep:
         self._beside = False
         self._stopped = False
         self._purchases: dict[Step, int] = {}
+        # For each purchase that is paid, perhaps, and gave no picture.
+        self._paid: list[tuple[Step, Candidate]] = []
         # Steps of which a purchase may have been made that nobody can find: what is bought now may be a second one.
         self._unsure: set[Step] = set()
         self._parts = 1
@@ -115,7 +124,7 @@ class PictureStep:
                 made = await self._from(candidate, plan, works_from, alternatives=len(rest))
             except ActivityError as error:
                 failure = failure_of(error)
-                if self._stopped or not (ended(error) and error_class(failure.code).failover) or not rest:
+                if self._stopped or not (ended(error) and self._goes_on(plan.step, failure)) or not rest:
                     raise
                 self._show(plan.step, f"{candidate.provider} failed ({failure.code}), going on with the next")
                 tried = (*tried, candidate)
@@ -126,6 +135,13 @@ class PictureStep:
                 self._made.append(made)
                 self._show(plan.step, None)
                 return made
+
+    def _goes_on(self, step: Step, failure: Failure) -> bool:
+        """Whether the next candidate may make it."""
+        known = error_class(failure.code)
+        if known in PAID_AND_LOST and not workflow.patched(COUNT_PAYMENTS):
+            return False
+        return known.failover and self._may_pay(step)
 
     async def _replanned(
         self, step: Step, tried: tuple[Candidate, ...], rest: tuple[Candidate, ...], failure: Failure
@@ -164,15 +180,28 @@ class PictureStep:
                 failure = error_class(failure_of(error).code)
                 if not ended(error):
                     raise
+                self._count_payment(plan.step, candidate, failure_of(error))
                 unknown = failure is OutcomeUnknown
                 may_resubmit = unknown and candidate.unknown_policy == "resubmit" and not possible_duplicate
                 if failure not in DECIDED:
-                    if not (failure.rebuy or may_resubmit) or rebuys == REBUYS:
+                    may_again = rebuys < REBUYS and self._may_pay(plan.step, candidate)
+                    if not (failure.rebuy or may_resubmit) or not may_again:
                         raise
                     rebuys += 1
                 possible_duplicate = possible_duplicate or unknown or failure is PurchaseReplaced
                 if possible_duplicate:
                     self._unsure.add(plan.step)
+
+    def _count_payment(self, step: Step, candidate: Candidate, failure: Failure) -> None:
+        is_free = failure.facts.get("billed") == "no" or error_class(failure.code) in DECIDED
+        if not is_free and workflow.patched(COUNT_PAYMENTS):
+            self._paid.append((step, candidate))
+
+    def _may_pay(self, step: Step, candidate: Candidate | None = None) -> bool:
+        """Whether the picture may be paid once more; from this very model, if one is given."""
+        if candidate is not None and self._paid.count((step, candidate)) > PAID_REBUYS:
+            return False
+        return sum(of_step is step for of_step, _ in self._paid) < PAYMENTS
 
     async def _buy(
         self,

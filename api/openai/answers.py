@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 
-from api.openai.errors import GENERATION_HEADER
+from api.openai.calls import Ordered
 from contracts.pictures import PictureMade
 from db.models import Generation
 from storage.base import EXTENSIONS, ObjectStorage
@@ -28,10 +28,7 @@ class Finished:
 
     row: Generation
     pictures: Sequence[PictureMade]
-
-    def headers(self) -> dict[str, str]:
-        """Where to learn more of it."""
-        return {GENERATION_HEADER: str(self.row.id), "Cache-Control": "no-store"}
+    ordered: Ordered
 
     def look(self, made: PictureMade) -> dict[str, Any]:
         """What OpenAI tells of a picture beside its bytes."""
@@ -47,10 +44,13 @@ class Finished:
         return int((self.row.finished_at or self.row.created_at).timestamp())
 
     def more(self) -> dict[str, Any]:
-        """What only we can tell: who made the pictures, at what cost (USD), and what could not be met as it was wished."""
+        """What only we can tell: who made the pictures, at what cost (USD), what could not be met as it was wished, and which
+        models of it end soon.
+        """
         return {
             "generation_id": str(self.row.id),
             "cost_usd": str(self.row.cost_usd),
+            "warnings": self.ordered.acceptance.body.get("warnings", []),
             "pictures": [
                 {
                     "asset_id": str(made.asset.asset_id),
@@ -76,7 +76,7 @@ async def as_links(finished: Finished, storage: ObjectStorage, done: Done) -> Re
         name = f"{made.step}-{made.asset.asset_id.hex[-8:]}.{extension}"
         data.append({"url": await storage.presigned_get(made.asset.key, expires=LINK_LIFETIME, filename=name)})
     await done()
-    return JSONResponse({**finished.envelope(), "data": data}, headers=finished.headers())
+    return JSONResponse({**finished.envelope(), "data": data}, headers=finished.ordered.headers)
 
 
 async def as_bytes(finished: Finished, storage: ObjectStorage, done: Done) -> Response:
@@ -86,7 +86,7 @@ async def as_bytes(finished: Finished, storage: ObjectStorage, done: Done) -> Re
     first = await anext(parts)
     encoded = sum(_encoded_length(made.asset.size_bytes) for made in finished.pictures)
     frames = len(finished.pictures) * len(_OPEN + _CLOSE) + (len(finished.pictures) - 1) + len(_END)
-    headers = finished.headers() | {"Content-Length": str(len(head) + encoded + frames)}
+    headers = finished.ordered.headers | {"Content-Length": str(len(head) + encoded + frames)}
     return StreamingResponse(_resumed(first, parts, done), 200, headers, media_type="application/json")
 
 

@@ -4,20 +4,23 @@ import asyncio
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 from uuid import UUID
 
 import structlog
 from fastapi import Request
 
+from api.acceptance import Acceptance
+from api.model_warnings import sunset_headers
 from api.openai.bodies import Body
-from api.openai.errors import SERVER, OpenAIError, Refused, told
+from api.openai.errors import GENERATION_HEADER, SERVER, OpenAIError, Refused, told
 from api.openai.parameters import ImageParameters
+from api.safe_fetch import MAX_BYTES
 from api.services import Services
 from contracts.pictures import Failure, PictureMade
 from contracts.requests import ImageRequest
 from contracts.statuses import Status
-from db import compatible_calls, generations
+from db import compatible_calls
 from db.compatible_calls import Incoming
 from db.compatible_models import CompatibleCall
 from db.keys import Caller
@@ -26,7 +29,6 @@ from errors import (
     DatabaseUnavailable,
     DioramaError,
     GenerationCanceled,
-    IdempotencyKeyReused,
     OutcomeUnknown,
     error_class,
 )
@@ -43,7 +45,18 @@ class Ordered:
     """A call whose generation was accepted."""
 
     call: CompatibleCall
-    generation_id: UUID
+    acceptance: Acceptance
+
+    @property
+    def generation_id(self) -> UUID:
+        """The generation that makes its pictures."""
+        return self.acceptance.generation_id
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every good answer to it says: where to learn more, and whether a model of it ends soon."""
+        told = {GENERATION_HEADER: str(self.generation_id), "Cache-Control": "no-store"}
+        return told | sunset_headers(self.acceptance.body)
 
 
 def incoming(request: Request, caller: Caller, body: Body, key: str | None) -> Incoming:
@@ -58,36 +71,36 @@ async def order(services: Services, call: Incoming, body: Body, parameters: Imag
     """Accept the call's generation, or find the one that was accepted for it. Raises what the desk raises."""
     async with services.database.transaction("compatible.begun") as session:
         row = await compatible_calls.begin(session, call)
-    known = await _accepted(services, row)
-    if known is None:
+    key, hash_ = row.idempotency_key, call.request_hash
+    accepted = await services.desk.accepted_before(call.caller, key, hash_)
+    if accepted is None:
         request = await _request(services, call.caller, body, parameters)
-        try:
-            known = (await services.desk.accept(call.caller, request, row.idempotency_key)).generation_id
-        except IdempotencyKeyReused:  # its repetition, with pictures of its own, was accepted in this very moment
-            known = await _accepted(services, row)
-            if known is None:
-                raise
-    log.info("compatible.accepted", generation=str(known), attempt=row.attempt)
-    return Ordered(row, known)
-
-
-async def _accepted(services: Services, row: CompatibleCall) -> UUID | None:
-    async with services.database.transaction() as session:
-        known = await generations.by_idempotency_key(session, row.tenant_id, row.idempotency_key)
-    return known.id if known else None
+        # With the call's hash and not the request's own: a repetition may have brought its pictures under other ids.
+        accepted = await services.desk.accept(call.caller, request, key, hash_=hash_)
+    log.info("compatible.accepted", generation=str(accepted.generation_id), attempt=row.attempt)
+    return Ordered(row, accepted)
 
 
 async def _request(services: Services, caller: Caller, body: Body, parameters: ImageParameters) -> ImageRequest:
-    if not body.pictures and not body.urls:
-        return parameters.request()
-    # Refused at a price, before anything is stored, if at all.
-    services.quoter.quote(
-        parameters.request(tuple(UUID(int=number) for number in range(len(body.pictures or body.urls))))
-    )
-    bodies = body.pictures or [(await services.input_pictures.fetch(url)).body for url in body.urls]
-    # The same bytes are the same picture: what a repetition brings once more is there already.
-    kept = [await services.input_pictures.uploaded(picture, tenant_id=caller.tenant_id) for picture in bodies]
-    return parameters.request(tuple(asset.id for asset in kept))
+    count = len(body.pictures) + len(body.urls)
+    if count:  # refused at a price, before anything is stored, if at all
+        services.quoter.quote(parameters.request(tuple(UUID(int=number) for number in range(count))))
+    # One after the other, so that no call holds more than one in memory.
+    brought = [await _brought(services, caller, picture) for picture in body.pictures]
+    fetched = [await _fetched(services, caller, url) for url in body.urls]
+    return parameters.request((*brought, *fetched))
+
+
+async def _brought(services: Services, caller: Caller, picture: BinaryIO) -> UUID:
+    """The same bytes are the same picture: what a repetition brings once more is there already."""
+    body = await asyncio.to_thread(picture.read, MAX_BYTES + 1)  # one more is refused
+    return (await services.input_pictures.uploaded(body, tenant_id=caller.tenant_id)).id
+
+
+async def _fetched(services: Services, caller: Caller, url: str) -> UUID:
+    async with services.upload_reader.slot():
+        picture = await services.input_pictures.fetch(url)
+        return (await services.input_pictures.uploaded(picture.body, tenant_id=caller.tenant_id)).id
 
 
 async def finished(

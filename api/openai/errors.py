@@ -89,6 +89,13 @@ _PARAMS: Final[dict[type[errors.DioramaError], str]] = {
     errors.UnsupportedSize: "size",
     errors.ImageRejected: "image",
     errors.PolicyRefused: "prompt",
+    errors.TooExpensive: "diorama.max_cost_usd",
+}
+# Parameters of ours as they are called in these calls.
+_NAMES: Final = {
+    "transparent": "background",
+    "seed": "diorama.seed",
+    "negative_prompt": "diorama.negative_prompt",
 }
 # Everything of these was taken back, so that a further call may go well.
 _WORTH_ANOTHER: Final = (
@@ -109,12 +116,13 @@ def told(error: errors.DioramaError) -> OpenAIError:
     status, kind, code = _nearest(error)
     again = isinstance(error, _WORTH_ANOTHER) and error.billed == "no"
     wait = error.retry_after_s if isinstance(error, errors.ProviderBusy) else None
+    param = str(error.facts.get("parameter") or _of(_PARAMS, error) or "") or None
     return OpenAIError(
         status=status,
         message=_sentence(error, error.detail if status < 500 else error.title),
         type=kind,
         code=code,
-        param=str(error.facts.get("parameter") or _of(_PARAMS, error) or "") or None,
+        param=_NAMES.get(param, param) if param else None,
         again=again,
         retry_after_s=str(max(1, round(wait))) if wait is not None else RETRY_AFTER_S if again else None,
         more=_details(error),
@@ -133,7 +141,9 @@ def invalid(error: ValidationError) -> OpenAIError:
             400, f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param
         )
     code = "string_above_max_length" if kind == "string_too_long" else "invalid_value"
-    return OpenAIError(400, f"Invalid '{param}': {problem['msg']}.", code=code, param=param)
+    why = str(problem["msg"]).removeprefix("Value error, ")
+    message = f"Invalid '{param}': {why}." if param else f"Invalid request: {why}."
+    return OpenAIError(400, message, code=code, param=param)
 
 
 def wrong_parameter(param: str, why: str, code: str = "invalid_value") -> Refused:

@@ -20,12 +20,14 @@ UNSUPPORTED: Final = {
     "markup": "Markup is not supported: say in the prompt what is to be changed.",
     "style": "Describe the style in the prompt.",
     "input_fidelity": "Leave it out: pictures are always looked at closely.",
-    "output_compression": "Leave it out: pictures come in their best quality.",
+    "output_compression": "Leave it out, or say 100: pictures come in their best quality.",
     "complexity": "Leave it out.",
     "frame_count": "Only still pictures are made.",
     "frame_duration_ms": "Only still pictures are made.",
     "svg": "Only pixel pictures are made.",
 }
+# Values of them that say no more than what is done anyway; a form has them as text.
+_MET: Final[dict[str, tuple[Any, ...]]] = {"output_compression": (100, "100")}
 _QUALITIES: Final[dict[str, Quality]] = {
     "low": "low",
     "medium": "medium",
@@ -42,6 +44,7 @@ class DioramaOptions(Frozen):
     provider: ProviderName | None = None
     providers: tuple[ProviderName, ...] = Field(default=(), max_length=20)
     strategy: Strategy | None = None
+    force_model: bool = False
     max_cost_usd: Annotated[Decimal, Field(gt=0, le=1000, max_digits=10, decimal_places=6)] | None = None
     deadline_s: Annotated[int, Field(ge=5, le=1800)] = 300
     session_id: SessionId | None = None
@@ -62,6 +65,9 @@ class ImageParameters(Frozen):
     quality: Literal["auto", "low", "medium", "high", "standard", "hd"] | None = None
     background: Literal["auto", "opaque", "transparent"] | None = None
     output_format: Literal["png", "jpeg", "webp"] | None = None
+    output_compression: int | None = Field(
+        default=None, description="100, which is OpenAI's default, and nothing else."
+    )
     response_format: Literal["b64_json", "url"] | None = Field(default=None, description="`url`: links of one hour.")
     stream: bool | None = None
     partial_images: int | None = Field(default=None, ge=0, le=3, description="With `stream`: at most so many.")
@@ -104,6 +110,7 @@ class ImageParameters(Frozen):
             provider=options.provider,
             providers=options.providers,
             strategy=options.strategy,
+            force_model=options.force_model,
             max_cost_usd=options.max_cost_usd,
             deadline_s=options.deadline_s,
             session_id=options.session_id,
@@ -125,5 +132,5 @@ class ImageParameters(Frozen):
 
 def unsupported(given: dict[str, Any]) -> tuple[str, str] | None:
     """(parameter, why) of the first that OpenAI knows and we refuse; one that is null or absent is not given."""
-    named = (name for name in given if given[name] is not None)
+    named = (name for name, value in given.items() if value is not None and value not in _MET.get(name, ()))
     return next(((name, UNSUPPORTED[name]) for name in named if name in UNSUPPORTED), None)

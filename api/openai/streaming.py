@@ -9,12 +9,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from fastapi.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from api.following import EventNote
 from api.openai import calls
 from api.openai.answers import Finished, base64_of
 from api.openai.calls import Ordered
-from api.openai.errors import GENERATION_HEADER, OpenAIError, Refused, told
+from api.openai.errors import OpenAIError, Refused, told
 from api.openai.parameters import ImageParameters
 from api.services import Services
 from contracts.statuses import AssetRole, AssetState
@@ -25,7 +26,8 @@ from errors import DioramaError, StorageError
 # Until then what is refused at first sight still gets its own status; proxies cut connections that are silent much longer.
 START_WITHIN_S: Final = 10.0
 PING_EVERY_S: Final = 15.0
-_PING: Final = b": still at work\n\n"
+_EVENT_END: Final = b"\n\n"
+_PING: Final = b": still at work" + _EVENT_END
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,27 +51,45 @@ async def as_events(watched: Watched) -> Response:
     except BaseException:
         await _ended(frames, first)
         raise
-    headers = {GENERATION_HEADER: str(watched.ordered.generation_id), "Cache-Control": "no-store"}
-    return StreamingResponse(_told(frames, first), 200, headers, media_type="text/event-stream")
+    return _Events(frames, first, watched.ordered.headers)
 
 
-async def _told(frames: AsyncGenerator[bytes, None], first: "asyncio.Future[bytes]") -> AsyncIterator[bytes]:
-    """The frames, with a comment now and then; an error becomes the last event."""
+class _Events(StreamingResponse):
+    """Lets go of what it watches also when its client has left before the first frame, and nothing of it was written."""
+
+    def __init__(
+        self, frames: AsyncGenerator[bytes, None], first: "asyncio.Future[bytes]", headers: Mapping[str, str]
+    ) -> None:
+        self._frames, self._first, self._body = frames, first, _told(frames, first)
+        super().__init__(self._body, 200, headers, media_type="text/event-stream")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._body.aclose()
+            await _ended(self._frames, self._first)
+
+
+async def _told(frames: AsyncGenerator[bytes, None], first: "asyncio.Future[bytes]") -> AsyncGenerator[bytes, None]:
+    """The frames, with a comment now and then; an error becomes the last event, or the end of the one that has begun."""
     coming = first
+    frame = b""
     try:
         while True:
             while not coming.done():
                 await asyncio.wait({coming}, timeout=PING_EVERY_S)
-                if not coming.done():
+                if not coming.done() and not _is_open(frame):
                     yield _PING
-            if not (frame := coming.result()):
+            if not (following := coming.result()):
                 return
-            yield frame
+            yield (frame := following)
             coming = asyncio.ensure_future(anext(frames, b""))
     except Refused as refused:
-        yield _failed(refused.answer)
+        yield _failed(refused.answer, begun=_is_open(frame))
     except DioramaError as error:
-        yield _failed(told(error))
+        yield _failed(told(error), begun=_is_open(frame))
     finally:
         await _ended(frames, coming)
 
@@ -88,7 +108,7 @@ async def _frames(watched: Watched) -> AsyncGenerator[bytes, None]:
             if note.type == "picture.partial":
                 async for frame in _partial(watched, note):
                     yield frame
-    finished = Finished(*await calls.ended(services, ordered))
+    finished = Finished(*await calls.ended(services, ordered), ordered)
     for made in finished.pictures:
         shown = {**finished.look(made), "created_at": finished.created(), "usage": None, "diorama": finished.more()}
         async for frame in _event(services, f"{watched.event}.completed", made.asset.key, shown):
@@ -127,9 +147,15 @@ async def _event(services: Services, kind: str, key: str, shown: Mapping[str, An
         yield f'event: {kind}\ndata: {{"b64_json":"'.encode() + first
         async for chunk in encoded:
             yield chunk
-    yield f'",{rest}\n\n'.encode()
+    yield f'",{rest}'.encode() + _EVENT_END
 
 
-def _failed(answer: OpenAIError) -> bytes:
-    body = {"type": "error", **answer.body()}
-    return f"event: error\ndata: {json.dumps(body, separators=(',', ':'))}\n\n".encode()
+def _is_open(frame: bytes) -> bool:
+    return bool(frame) and not frame.endswith(_EVENT_END)
+
+
+def _failed(answer: OpenAIError, *, begun: bool) -> bytes:
+    """`begun`: within a picture's base64, whose event then turns out to be the error: an event's last name is its name."""
+    body = json.dumps({"type": "error", **answer.body()}, separators=(",", ":"))
+    text = f'",{body[1:]}\nevent: error' if begun else f"event: error\ndata: {body}"
+    return text.encode() + _EVENT_END

@@ -112,7 +112,8 @@ async def limit_model(
 async def switch_provider(
     services: ServicesDep, operator: OperatorDep, provider: Provider, action: LaneAction, decision: LaneDecision
 ) -> LaneAnswer:
-    """`pause`: nothing is bought. `drain`: only what is planned is still made. `resume`: as usual.
+    """`pause`: nothing is bought. `drain`: only what is planned is still made. `resume`: as usual, and a wait that
+    the provider asked for is forgotten.
 
     It holds over all workers within five seconds. What is at the provider already is finished and kept. Sending the same
     decision again is harmless.

@@ -1,5 +1,8 @@
 """OpenAI's image calls: an application that speaks to OpenAI speaks to Diorama by changing its base URL and its key."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any, Final
 
@@ -11,6 +14,7 @@ from api.dependencies import CallerDep, ServicesDep
 from api.openai import answers, calls
 from api.openai.answers import Finished
 from api.openai.bodies import Body, read_edit, read_json
+from api.openai.calls import Ordered
 from api.openai.errors import OpenAIError, Refused, invalid, wrong_parameter
 from api.openai.former_models import FORMER_MODELS
 from api.openai.parameters import ImageParameters, unsupported
@@ -42,7 +46,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     },
     **{
         status: {"description": "An error in OpenAI's shape", "content": {"application/json": {"schema": _ERROR}}}
-        for status in (400, 401, 404, 409, 410, 413, 415, 422, 429, 500, 503, 504)
+        for status in (400, 401, 404, 408, 409, 410, 413, 415, 422, 429, 500, 503, 504)
     },
 }
 _PICTURES: Final = {
@@ -78,7 +82,7 @@ async def generate(services: ServicesDep, caller: CallerDep, request: Request, k
     A client that leaves cancels nothing: its own repetition of the call finds the same pictures.
     """
     body = await read_json(request)
-    return await _answered(services, request, caller, body, key, event="image_generation")
+    return await _answered(services, await _asked(services, request, caller, body, key), event="image_generation")
 
 
 @router.post(
@@ -95,18 +99,30 @@ async def generate(services: ServicesDep, caller: CallerDep, request: Request, k
 )
 async def edit(services: ServicesDep, caller: CallerDep, request: Request, key: Key = None) -> Response:
     """Make pictures from words and pictures: a form with files, or JSON with URLs or data URIs."""
-    body = await read_edit(request)
-    return await _answered(services, request, caller, body, key, event="image_edit")
+    async with read_edit(request, services.upload_reader) as body:  # its pictures are let go before the wait
+        asked = await _asked(services, request, caller, body, key)
+    return await _answered(services, asked, event="image_edit")
 
 
-async def _answered(
-    services: Services, request: Request, caller: Caller, body: Body, key: str | None, *, event: str
-) -> Response:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A call that was accepted, and how it wants its answer."""
+
+    ordered: Ordered
+    parameters: ImageParameters
+
+
+async def _asked(services: Services, request: Request, caller: Caller, body: Body, key: str | None) -> _Asked:
     parameters = _parameters(body)
-    ordered = await calls.order(services, calls.incoming(request, caller, body, key), body, parameters)
+    call = calls.incoming(request, caller, body, key)
+    return _Asked(await calls.order(services, call, body, parameters), parameters)
+
+
+async def _answered(services: Services, asked: _Asked, *, event: str) -> Response:
+    ordered, parameters = asked.ordered, asked.parameters
     if parameters.is_streamed:
         return await as_events(Watched(services, ordered, parameters, event))
-    finished = Finished(*await calls.finished(services, ordered))
+    finished = Finished(*await calls.finished(services, ordered), ordered)
     answer = answers.as_links if parameters.as_links else answers.as_bytes
     return await answer(finished, services.storage, partial(calls.answered, services, ordered))
 
@@ -114,13 +130,21 @@ async def _answered(
 def _parameters(body: Body) -> ImageParameters:
     if refused := unsupported(dict(body.fields)):
         raise wrong_parameter(*refused, code="unsupported_parameter")
-    try:
+    with _validated():
         parameters = ImageParameters.model_validate(dict(body.fields))
-    except ValidationError as error:
-        raise Refused(invalid(error)) from None
     if together := parameters.refused_together():
         raise wrong_parameter(*together)
+    with _validated():
+        parameters.request()
     if former := FORMER_MODELS.get(parameters.model or ""):
         said = f"The model '{parameters.model}' was shut down on {former.shutdown}. Use {former.replaced_by} instead."
         raise Refused(OpenAIError(404, said, code="model_not_found", param="model"))
     return parameters
+
+
+@contextmanager
+def _validated() -> Iterator[None]:
+    try:
+        yield
+    except ValidationError as error:
+        raise Refused(invalid(error)) from None

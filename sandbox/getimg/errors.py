@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from math import ceil
 
 from sandbox.answers import Answer, gateway_page, json_answer
-from sandbox.rates import RateLimit
-from sandbox.settings import Settings
+from sandbox.bearer_dialect import BearerDialect
 
 
 def error(
@@ -33,35 +32,15 @@ def policy_violation(category: str) -> Answer:
     return error(422, "content_policy_violation", message)
 
 
-class GetimgDialect:
+class GetimgDialect(BearerDialect):
     """Credentials, rate limits and account troubles as getimg words them."""
 
     provider = "getimg"
-
-    def __init__(self, settings: Settings, key: str | None) -> None:
-        self._settings = settings
-        self._key = key
-        self._creates = RateLimit()
-        self._reads = RateLimit()
-        self.refused_for_rate = 0
-
-    def authorized(self, headers: Mapping[str, str]) -> bool:
-        """Any bearer key unless one was set."""
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        return scheme == "Bearer" and bool(key) and self._key in (None, key)
 
     def unauthenticated(self, headers: Mapping[str, str]) -> Answer:
         """401, with the end of the key in the message."""
         key = headers.get("authorization", "").partition(" ")[2]
         return error(401, "invalid_api_key", f"Invalid API key provided: {'*' * 8}{key[-4:]}")
-
-    def rate_wait_s(self, operation: str) -> float:
-        """The sandbox's limits per minute."""
-        settings = self._settings
-        limit = self._creates if operation == "create" else self._reads
-        wait_s = limit.take(settings.creates_per_minute if operation == "create" else settings.reads_per_minute)
-        self.refused_for_rate += wait_s > 0
-        return wait_s
 
     def rate_headers(self, operation: str) -> dict[str, str]:
         """The bucket of the generations; there is none for anything else."""
@@ -78,10 +57,6 @@ class GetimgDialect:
         """429 of the limit per minute."""
         message = "Rate limit exceeded. Please retry later."
         return error(429, "rate_limit", message, headers={"retry-after": str(ceil(retry_after_s))})
-
-    def low_credit(self, retry_after_s: float) -> Answer:
-        """There is no slow lane for low credit: the plain 429."""
-        return self.rate_limited(retry_after_s)
 
     def insufficient_credit(self) -> Answer:
         """402."""

@@ -135,9 +135,10 @@ class GenerationRoutes:
         return f"{self.public_url}{MEDIA}/{self.keys.address(job.id)}/{job.id}.{job.output_format}"
 
     def _version_2(self, job: Job, urls: list[str]) -> Json:
+        width, height = map(int, job.size.split("x"))
         described = {
-            "width": job.width,
-            "height": job.height,
+            "width": width,
+            "height": height,
             "mime_type": f"image/{job.output_format}",
             "deletes_at": iso(job.deletes_at()),
         }

@@ -1,6 +1,6 @@
 """Everything of getimg that lives as long as the process."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from starlette.routing import BaseRoute
 
@@ -58,9 +58,9 @@ class GetimgParts:
         """The endpoints of the API and of the host of its pictures."""
         return getimg_routes(desk, self.dialect, self._generations, self._account, self._media)
 
-    def jobs(self) -> Iterator[Json]:
+    def jobs(self) -> list[Json]:
         """All jobs, oldest first, for the admin's eyes."""
-        return (job.as_json() for job in self._jobs.all())
+        return self._jobs.shown()
 
     def erase(self) -> None:
         """Forget every job."""

@@ -6,9 +6,8 @@ from math import ceil
 from typing import Final
 
 from sandbox.answers import Answer, gateway_page, json_answer
+from sandbox.bearer_dialect import BearerDialect
 from sandbox.json_text import Json
-from sandbox.rates import RateLimit
-from sandbox.settings import Settings
 
 MODERATION_MESSAGE: Final = (
     "Your request was rejected by the safety system. If you believe this is an error, contact us at help.openai.com and "
@@ -68,22 +67,10 @@ def new_request_id() -> str:
     return f"req_{secrets.token_hex(16)}"
 
 
-class OpenAIDialect:
+class OpenAIDialect(BearerDialect):
     """Credentials, rate limits and account troubles as OpenAI words them."""
 
     provider = "openai"
-
-    def __init__(self, settings: Settings, key: str | None) -> None:
-        self._settings = settings
-        self._key = key
-        self._creates = RateLimit()
-        self._reads = RateLimit()
-        self.refused_for_rate = 0
-
-    def authorized(self, headers: Mapping[str, str]) -> bool:
-        """Any bearer key unless one was set."""
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        return scheme == "Bearer" and bool(key) and self._key in (None, key)
 
     def unauthenticated(self, headers: Mapping[str, str]) -> Answer:
         """401, with the key's ends in the message."""
@@ -94,15 +81,6 @@ class OpenAIDialect:
         shown = f"{key[:3]}{'*' * 8}{key[-4:]}" if len(key) > 8 else "*" * len(key)
         message = f"Incorrect API key provided: {shown}. You can find your API key at https://platform.openai.com/account/api-keys."
         return error(401, message, code="invalid_api_key")
-
-    def rate_wait_s(self, operation: str) -> float:
-        """The sandbox's limits per minute; low credit does not slow OpenAI down."""
-        settings = self._settings
-        limit = self._creates if operation == "create" else self._reads
-        per_minute = settings.creates_per_minute if operation == "create" else settings.reads_per_minute
-        wait_s = limit.take(per_minute)
-        self.refused_for_rate += wait_s > 0
-        return wait_s
 
     def rate_headers(self, operation: str) -> dict[str, str]:
         """Request id, processing time and the request bucket."""
@@ -124,10 +102,6 @@ class OpenAIDialect:
         )
         headers = {"retry-after": str(seconds), "retry-after-ms": str(int(retry_after_s * 1000))}
         return error(429, message, kind="images", code="rate_limit_exceeded", headers=headers)
-
-    def low_credit(self, retry_after_s: float) -> Answer:
-        """OpenAI has no slow lane for low credit: the plain 429."""
-        return self.rate_limited(retry_after_s)
 
     def insufficient_credit(self) -> Answer:
         """429 that no retry will mend."""

@@ -12,13 +12,14 @@ from sandbox.faults import Fault, read_directions
 from sandbox.json_text import Json, encode
 from sandbox.models import ModelTable, Tokens
 from sandbox.openai.errors import error, invalid_value, moderation_blocked
-from sandbox.openai.image_jobs import ImageJob, ImageJobs
+from sandbox.openai.image_jobs import ImageJobs
 from sandbox.openai.image_request import Body, ImageRequest, check_request, read_body
 from sandbox.painting import PaintBrief
 from sandbox.pictures import Studio, blurred, corrupted, smaller
 from sandbox.policy import refused_category
 from sandbox.references import ReferenceStore, ReferenceUnavailable, decode_data_uri, is_data_uri
 from sandbox.settings import Settings
+from sandbox.synchronous_jobs import SynchronousJob
 from sandbox.wire import Call, Refusal
 
 TOKENS_PER_PARTIAL: Final = 100
@@ -31,7 +32,7 @@ class Order:
     """An accepted request with all that its answer needs."""
 
     request: ImageRequest
-    job: ImageJob
+    job: SynchronousJob
     references: tuple[bytes, ...]
     tokens: Tokens
     event: str

@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sandbox.answers import Answer, gateway_page, json_answer
-from sandbox.rates import RateLimit
-from sandbox.settings import Settings
+from sandbox.bearer_dialect import BearerDialect
 
 MISSING_PARAMETER: Final = 1400
 INVALID_PARAMETER: Final = 1401
@@ -21,36 +20,14 @@ def refused(status: int, message: str, code: int | None = None) -> Answer:
     return json_answer({"code": code or status, "message": message}, status)
 
 
-class WaveSpeedDialect:
+class WaveSpeedDialect(BearerDialect):
     """Credentials, rate limits and account troubles as WaveSpeed words them."""
 
     provider = "wavespeed"
 
-    def __init__(self, settings: Settings, key: str | None) -> None:
-        self._settings = settings
-        self._key = key
-        self._creates = RateLimit()
-        self._reads = RateLimit()
-        self.refused_for_rate = 0
-
-    def authorized(self, headers: Mapping[str, str]) -> bool:
-        """`Bearer`, and any key unless one was set."""
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        return scheme == "Bearer" and bool(key) and self._key in (None, key)
-
     def unauthenticated(self, _headers: Mapping[str, str]) -> Answer:
         """401."""
         return refused(401, "Unauthorized: invalid API key")
-
-    def rate_wait_s(self, operation: str) -> float:
-        """The same limits as the other providers of the sandbox have."""
-        settings = self._settings
-        if operation == "create":
-            wait_s = self._creates.take(settings.creates_per_minute)
-        else:
-            wait_s = self._reads.take(settings.reads_per_minute)
-        self.refused_for_rate += wait_s > 0
-        return wait_s
 
     def rate_headers(self, _operation: str) -> dict[str, str]:
         """None: its pages name none."""
@@ -61,10 +38,6 @@ class WaveSpeedDialect:
         answer = refused(429, "Too many requests, please try again later")
         answer.headers["retry-after"] = str(max(1, round(retry_after_s)))
         return answer
-
-    def low_credit(self, retry_after_s: float) -> Answer:
-        """The same: a new account has a limit of two a minute, and no other words."""
-        return self.rate_limited(retry_after_s)
 
     def insufficient_credit(self) -> Answer:
         """402."""

@@ -1,6 +1,6 @@
-"""The handlers of the API: creating, looking, listing, bills, uploads, the balance and the webhook secret."""
+"""The handlers of the API: creating, looking, listing, bills, uploads, the balance, the models and the webhook secret."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +11,7 @@ from sandbox.json_text import Json, decode
 from sandbox.keys import Keys
 from sandbox.wavespeed.errors import refused, success
 from sandbox.wavespeed.intake import Intake
+from sandbox.wavespeed.models import WaveSpeedModel
 from sandbox.wavespeed.rendering import TaskRenderer
 from sandbox.wavespeed.task_book import TaskBook
 from sandbox.wavespeed.tasks import Task
@@ -25,6 +26,7 @@ LARGEST_PAGE: Final = 100
 class TaskHandlers:
     """What the endpoints do."""
 
+    on_sale: Mapping[str, WaveSpeedModel]
     intake: Intake
     book: TaskBook
     renderer: TaskRenderer
@@ -86,6 +88,10 @@ class TaskHandlers:
     async def balance(self, _: Call) -> Answer:
         """GET /api/v3/balance."""
         return success({"balance": BALANCE_USD})
+
+    async def models(self, _: Call) -> Answer:
+        """GET /api/v3/models."""
+        return success([model.described() for model in self.on_sale.values()])
 
     async def webhook_secret(self, _: Call) -> Answer:
         """GET /api/v3/webhook/secret."""

@@ -30,6 +30,24 @@ class WaveSpeedModel:
     default_scale: float
     default_format: OutputFormat
 
+    def described(self) -> Json:
+        """Itself in the list of models."""
+        call = {
+            "type": "model_run",
+            "method": "POST",
+            "server": "https://api.wavespeed.ai",
+            "api_path": f"/api/v3/{self.id}",
+            "request_schema": self.schema,
+        }
+        return {
+            "model_id": self.id,
+            "name": self.id,
+            "base_price": self.usd_per_picture,
+            "description": "",
+            "type": "image-to-image" if "image" in self.schema["required"] else "text-to-image",
+            "api_schema": {"api_schemas": [call]},
+        }
+
     def pixels(self, values: Json) -> tuple[int, int]:
         """The size of its picture by its (validated) input. Raises ValueError with the words of the refusal."""
         text = str(values.get("size") or self.default_size)

@@ -83,9 +83,10 @@ class WaveSpeedParts:
 
     def routes(self, desk: Desk) -> Sequence[BaseRoute]:
         """All its endpoints."""
-        shared = self._shared
+        shared, on_sale = self._shared, load_wavespeed_models()
         tasks = TaskHandlers(
-            intake=Intake(load_wavespeed_models(), shared.settings),
+            on_sale=on_sale,
+            intake=Intake(on_sale, shared.settings),
             book=self._book,
             renderer=self._renderer,
             uploads=self._uploads,

@@ -27,6 +27,7 @@ def wavespeed_routes(
         route("POST", "/billings/search", "other", tasks.bills),
         route("POST", "/media/uploads", "other", tasks.upload),
         route("GET", "/balance", "other", tasks.balance),
+        route("GET", "/models", "other", tasks.models),
         route("GET", "/webhook/secret", "other", tasks.webhook_secret),
         route("POST", "/{model:path}", "create", tasks.create, tasks.read_create),
         Route(

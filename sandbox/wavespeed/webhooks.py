@@ -4,7 +4,7 @@ import asyncio
 import hmac
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from typing import Final
 
@@ -19,24 +19,12 @@ from sandbox.settings import Settings
 from sandbox.wavespeed.rendering import TaskRenderer
 from sandbox.wavespeed.task_book import TaskBook
 from sandbox.wavespeed.tasks import Task
+from sandbox.webhook_attempt import REMEMBERED, Attempt
 from sandbox.webhook_plan import Habits, habits_of
 
 RETRIES: Final = 5
 FIRST_BACKOFF_S: Final = 0.1
 TIMEOUT_S: Final = 20.0
-REMEMBERED: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A delivery that was tried. Status 0 is a transport error."""
-
-    at: float
-    prediction_id: str
-    event: str
-    webhook_id: str
-    attempt: int
-    status: int
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
@@ -68,7 +56,7 @@ class TaskWebhooks:
         self._renderer = renderer
         self._running: dict[str, asyncio.Task[None]] = {}
         self._finished: set[str] = set()
-        self._told: list[Told] = []
+        self._told: list[Attempt] = []
         self._http: httpx.AsyncClient | None = None
         log.subscribe("wavespeed_told", lambda record: self._finished.add(str(record["id"])))
         book.listen(self.plan)
@@ -120,7 +108,7 @@ class TaskWebhooks:
     async def _deliver(self, task: Task, habits: Habits) -> None:
         for attempt in range(RETRIES + 1):
             status = await self._post(task, habits)
-            told = Told(self._clock.now(), task.id, "completed", _message_id(task), attempt, status)
+            told = Attempt(self._clock.now(), task.id, "completed", _message_id(task), attempt, status)
             self._told = [*self._told[-REMEMBERED:], told]
             if 200 <= status < 300:
                 return

@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from contracts.standing import BreakerState
 from db import standings
+from db.breaker_rule import RULES
 from db.models import Event
 from db.standing_models import ProviderEvent
 from tests.acceptance.client import Diorama, only_avatar
@@ -74,15 +75,34 @@ async def _one_more(diorama: Diorama) -> BreakerState:
     return await breaker(diorama)
 
 
+async def tries(diorama: Diorama) -> int:
+    """How many purchases Replicate was ever asked for."""
+    journal: dict[str, str | int] = {"provider": "replicate", "operation": "create", "limit": 100_000}
+    return len((await diorama.sandbox.get("/admin/journal", params=journal)).raise_for_status().json())
+
+
+async def failures(diorama: Diorama) -> int:
+    async with diorama.database.statement() as session:
+        return (await standings.read(session)).of("replicate").traffic.failures
+
+
 @pytest.mark.timeout(300)
 async def test_when_a_provider_cannot_be_reached_no_more_than_a_few_purchases_are_tried_there(
     diorama: Diorama,
 ) -> None:
+    tried, told = await tries(diorama), len(await events_of(diorama, "replicate"))
     await diorama.fault("reset_before_accept", provider="replicate", operation="create")
-    accepted = [await diorama.post(only_avatar()) for _ in range(20)]
+    accepted: list[dict[str, Any]] = []
+    while await breaker(diorama) is BreakerState.closed:
+        assert len(accepted) < RULES.failures
+        accepted.append(await diorama.post(only_avatar()))
+        await diorama.until(lambda: failures(diorama), lambda count: count == len(accepted))
+    accepted += [await diorama.post(only_avatar()) for _ in range(20)]
     makers = Counter(await asyncio.gather(*(made_by(diorama, one["id"]) for one in accepted)))
+    half_opened = (await events_of(diorama, "replicate"))[told:].count("breaker.half_opened")
 
-    assert makers == {"openai": 20}
+    assert makers == {"openai": len(accepted)}
+    assert await tries(diorama) - tried <= RULES.failures + half_opened * RULES.trials
     for one in accepted:
         assert len(await diorama.charges(one["id"])) == 1
 

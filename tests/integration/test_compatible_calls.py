@@ -3,7 +3,7 @@
 import asyncio
 from datetime import timedelta
 
-import pytest
+from sqlalchemy import func, text
 from sqlmodel import select
 
 from db import compatible_calls
@@ -11,9 +11,7 @@ from db.columns import now
 from db.compatible_calls import ASKED_AGAIN_WITHIN, REPEATED_WITHIN, Incoming
 from db.compatible_models import CompatibleCall
 from db.keys import Caller
-from errors import IdempotencyKeyReused
 from tests.integration.conftest import Tables
-from tests.integration.test_ledger import a_generation
 
 
 class Client:
@@ -102,17 +100,34 @@ async def test_a_repetition_does_not_reach_far_back(tables: Tables) -> None:
     assert (await client.call(1)).id != first.id
 
 
-async def test_a_key_names_one_call_and_refuses_another_request_once_the_first_was_accepted(tables: Tables) -> None:
+async def test_a_repetition_waits_for_whoever_holds_its_call_and_does_not_buy_again(tables: Tables) -> None:
     client = Client(tables)
-    refused = await client.call(hash_="with a mistake", key="mine")
-    first = await client.call(key="mine")
-    await a_generation(tables, idempotency_key=first.idempotency_key)
+    first = await client.call()
+    async with tables.database.transaction() as holder:
+        await holder.get_one(CompatibleCall, first.id, with_for_update=True)
+        (pid,) = (await holder.exec(select(func.pg_backend_pid()))).all()
+        repetition = asyncio.ensure_future(client.call(1))
+        while not repetition.done() and not await _held_up(tables, pid):  # noqa: ASYNC110 another session is to wait
+            await asyncio.sleep(0.01)
 
-    assert first.id == refused.id
+    assert (await repetition).id == first.id
+
+
+async def _held_up(tables: Tables, pid: int) -> bool:
+    """Whether another session waits for this one."""
+    async with tables.database.transaction() as session:
+        connection = await session.connection()
+        waiting = text("select count(*) from pg_stat_activity where :pid = any(pg_blocking_pids(pid))")
+        return bool((await connection.execute(waiting, {"pid": pid})).scalar_one())
+
+
+async def test_a_key_names_one_call_whatever_it_asks_for(tables: Tables) -> None:
+    client = Client(tables)
+    first = await client.call(hash_="with a mistake", key="mine")
+
     assert (await client.call(key="mine")).id == first.id
     assert (await client.call(1)).id != first.id
-    with pytest.raises(IdempotencyKeyReused):
-        await client.call(hash_="other", key="mine")
+    assert (await Client(tables, "bbbbbbbbbbbb").call(key="mine")).id == first.id
 
 
 async def test_a_call_to_be_tried_anew_is_forgotten_unless_its_client_named_it(tables: Tables) -> None:

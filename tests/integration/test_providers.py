@@ -1,4 +1,4 @@
-"""Both providers against the sandbox: buying, losing and finding again, stopping, failing, fetching."""
+"""Replicate and OpenAI against the sandbox: buying, losing and finding again, stopping, failing, fetching."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -113,6 +113,14 @@ async def test_who_failed_in_an_earlier_run_is_not_asked_again(desk: Desk) -> No
     assert await desk.replan(SIBLING, OTHER) == [OTHER.model]
 
 
+async def test_who_left_the_catalog_since_the_plan_was_made_is_not_asked(desk: Desk) -> None:
+    gone = SIBLING.model_copy(update={"model": "no/more"})
+
+    assert await desk.replan(gone, OTHER) == [OTHER.model]
+    assert await desk.replan(gone, purchases=2) == []
+    assert [event.data["to"]["model"] for event in await desk.told()] == [OTHER.model]
+
+
 async def test_the_generation_tells_from_whom_to_whom_and_why_and_what_changes(desk: Desk) -> None:
     await desk.replan(OTHER)
     (event,) = await desk.told()

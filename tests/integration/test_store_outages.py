@@ -156,12 +156,16 @@ async def test_a_store_that_is_away_does_not_keep_a_provider_with_jobs_from_bein
 
 async def test_of_answers_that_may_have_to_wait_in_memory_there_are_never_more_than_allowed(tables: Tables) -> None:
     under_way, most = 0, 0
+    as_many_as_allowed = asyncio.Event()
 
     class Counting(Scripted):
         async def submit(self, purchase: Purchase) -> JobReport | FinishedPicture:
             nonlocal under_way, most
             under_way += 1
             most = max(most, under_way)
+            if under_way == 2:
+                as_many_as_allowed.set()
+            await as_many_as_allowed.wait()
             await asyncio.sleep(0.02)
             under_way -= 1
             return PNG

@@ -24,7 +24,6 @@ synchronous = false
 canceled_billed = "yes"
 failed_billed = "no"
 creates_per_minute = 1
-reads_per_minute = 1
 """
 MODEL = """
 [[models]]

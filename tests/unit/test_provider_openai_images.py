@@ -82,7 +82,6 @@ async def test_a_picture_from_words_is_one_json_request() -> None:
         "safety_identifier": sha256(b"token-1").hexdigest(),
         "output_format": "png",
         "n": 1,
-        "moderation": "auto",
     }
 
 

@@ -1,5 +1,6 @@
 """A purchase at OpenAI whose answer comes as a stream: unfinished pictures are shown, and the money is as safe as without."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -90,6 +91,19 @@ async def test_unfinished_pictures_are_shown_and_the_last_event_is_the_answer() 
     assert isinstance(finished, FinishedPicture)
     assert finished.body == PNG
     assert finished.cost_usd is not None
+
+
+async def test_a_large_unfinished_picture_is_handed_over_on_the_event_loop() -> None:
+    large = b"half" * 100_000
+    loops = []
+
+    def watch(_number: int, body: bytes) -> None:
+        loops.append((asyncio.get_running_loop(), body))
+
+    async with openai(lambda _: stream([partial(0, large), COMPLETED])) as (provider, _):
+        await provider.submit(replace(Watcher().purchase(), on_partial=watch))
+
+    assert loops == [(asyncio.get_running_loop(), large)]
 
 
 async def test_nothing_is_streamed_for_who_does_not_watch() -> None:

@@ -12,7 +12,9 @@ from contracts.statuses import Kind, Step
 from contracts.wishes import PictureTraits
 from errors import InvalidRequest, ModelRetired, UnknownModel, UnsupportedSize
 from providers.wish import Wish
-from tests.asking_the_catalog import CATALOG, SCENE, TODAY, candidates, names
+from tests.asking_the_catalog import CATALOG, OWN_WORDS, SCENE, TODAY, candidates, names
+
+AVATAR = PlannedPicture(Step.avatar, (1024, 1024), references=0)
 
 
 def test_without_wishes_the_default_comes_first_and_the_direct_route_second() -> None:
@@ -168,6 +170,26 @@ def test_what_no_recommended_model_can_do_falls_to_the_others() -> None:
 
     assert found
     assert all("upscale" in CATALOG.entry(one.provider, one.model).capabilities for one in found)
+
+
+@pytest.mark.parametrize("provider", [provider.name for provider in CATALOG.providers])
+@pytest.mark.parametrize("is_named", [True, False])
+def test_whoever_has_the_key_of_one_provider_only_gets_pictures_without_choosing(provider: str, is_named: bool) -> None:
+    wish: dict[str, Any] = {"provider": provider} if is_named else {}
+
+    for planned in (AVATAR, SCENE, OWN_WORDS):
+        found = candidates(planned, configured=frozenset({provider}), **wish)
+        assert {one.provider for one in found} == {provider}
+
+
+def test_a_size_that_no_recommended_model_makes_falls_to_the_others() -> None:
+    huge = replace(OWN_WORDS, size=(5000, 5000))
+
+    found = candidates(huge, configured=frozenset({"replicate", "openai", "wavespeed"}))
+
+    assert names(found)[0] == ("wavespeed", "bytedance/seedream-v4")
+    with pytest.raises(UnsupportedSize, match=r"gpt-image-2\.5-flare cannot make 5000x5000"):
+        candidates(huge, configured=frozenset({"openai"}))
 
 
 def test_what_nobody_can_do_is_refused_in_words() -> None:

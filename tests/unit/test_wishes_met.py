@@ -25,9 +25,18 @@ def test_a_trait_that_the_named_model_lacks_is_refused_and_the_models_that_know_
     assert set(refused.value.facts["known_by"].split(", ")) == knowing
 
 
-def test_a_trait_that_no_recommended_model_knows_is_refused_without_a_strategy() -> None:
-    with pytest.raises(UnsupportedParameter, match="seed"):
-        candidates(SEEDED)
+def test_a_trait_that_no_recommended_model_knows_falls_to_others_and_the_recommended_stay_as_fallbacks() -> None:
+    found = candidates(SEEDED)
+    without_seed = [one.model for one in found if "seed" in {told.parameter for told in one.adjustments}]
+
+    assert CATALOG.entry(found[0].provider, found[0].model).traits.seed
+    assert [one.model for one in found][-len(without_seed) :] == without_seed, "they come last"
+    assert {"gpt-image-2.5-flare", "openai/gpt-image-2.5-flare"} <= set(without_seed)
+
+
+def test_a_trait_that_nobody_here_knows_is_refused() -> None:
+    with pytest.raises(UnsupportedParameter, match=r"seed = 7.*No model here takes it"):
+        candidates(SEEDED, configured=frozenset({"openai"}))
 
 
 def test_models_that_meet_every_trait_come_first_and_the_others_tell_what_they_leave_out() -> None:

@@ -73,7 +73,8 @@ def upgrade() -> None:
     op.create_index('ix_traffic_minute', 'traffic', ['minute'], unique=False)
     op.create_table('busy',
     sa.Column('provider', sqlmodel.sql.sqltypes.AutoString(length=50), nullable=False),
-    sa.Column('busy_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=False),
+    sa.Column('busy_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
+    sa.Column('reads_busy_until', sqlmodel.sql.sqltypes.UTCDateTime(), nullable=True),
     sa.PrimaryKeyConstraint('provider', name=op.f('pk_busy'))
     )
     op.create_table('provider_event',

@@ -58,6 +58,9 @@ CASES = {
     "too long a description": Bad("invalid_request", 422, _avatar(description="x" * 2001)),
     "description of the wrong type": Bad("invalid_request", 422, _avatar(description=["a", "man"])),
     "null character": Bad("invalid_request", 422, _avatar(description="a man\u0000")),
+    "null character in a wish": Bad(
+        "invalid_request", 422, {"kind": "image", "prompt": "a fox", "traits": {"negative_prompt": "fog\u0000"}}
+    ),
     "control character": Bad("invalid_request", 422, _avatar(description="a \u001b[31mred man")),
     "lone surrogate": Bad("bad_request", 400, content=_json('{"kind":"avatar","avatar":{"description":"\\ud800"}}')),
     "lone surrogate in a name": Bad("bad_request", 400, content=_json('{"kind":"avatar","\\udc00":1}')),

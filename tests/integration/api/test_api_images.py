@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from temporalio.testing import WorkflowEnvironment
 
+from tests.integration.api.openai_client import show_partial
 from tests.integration.api.picture_host import PictureHost
 from tests.integration.api.running_api import Tenant, eventually, png
 
@@ -63,6 +64,18 @@ async def test_an_upload_can_be_enhanced(tenant: Tenant) -> None:
 
     assert Decimal(accepted["quote"]["max_usd"]) > 0
     assert await used(tenant, asset_id)
+
+
+async def test_an_unfinished_picture_is_none_to_start_from(tenant: Tenant) -> None:
+    accepted = await tenant.accept(IMAGE)
+    await show_partial(tenant, accepted["id"], 0, png())
+    (row,) = await tenant.api.ask("select id from asset where tenant_id = :id and role = 'partial'", id=tenant.id)
+    unfinished = str(row.id)
+    for body in (IMAGE | {"image_asset_ids": [unfinished]}, {"kind": "enhance", "image_asset_id": unfinished}):
+        answer = await tenant.client.post("/v1/generations", json=body)
+
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+    assert len(await tenant.generations()) == 1
 
 
 async def test_the_avatar_of_a_scene_may_be_an_upload(tenant: Tenant) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from storage.memory import MemoryStorage
+from tests.integration.api.openai_client import client_of, newest, succeed, worked_on
 from tests.integration.api.running_api import AVATAR, Tenant, new_tenant, running_api, settings_for
 
 TODAY = datetime.now(UTC).date()
@@ -46,6 +47,25 @@ async def test_a_request_for_a_model_that_ends_soon_is_accepted_with_a_warning(c
         assert warning["replaced_by"] == "openai/gpt-image-2.5-flare"
         assert parsedate_to_datetime(answer.headers["sunset"]).date() == ENDS
         assert answer.headers["deprecation"].startswith("@")
+
+
+@pytest.mark.parametrize("form", ["b64_json", "url", "stream"])
+async def test_openais_calls_are_warned_as_well(client_of_ending_models: Tenant, form: str) -> None:
+    tenant = client_of_ending_models
+    before = len(await tenant.generations())
+
+    async def work() -> None:
+        await succeed(tenant, await newest(tenant, before + 1))
+
+    wanted = {"stream": True} if form == "stream" else {"response_format": form}
+    async with client_of(tenant) as client, worked_on(work):
+        answer = await client.images.with_raw_response.generate(
+            prompt="a fox", model="openai/gpt-image-2", extra_body=wanted
+        )
+
+    assert parsedate_to_datetime(answer.headers["sunset"]).date() == ENDS
+    assert answer.headers["deprecation"].startswith("@")
+    assert f'"shutdown":"{ENDS}"' in answer.text.replace(": ", ":")
 
 
 async def test_a_request_for_a_model_that_stays_has_no_warning(client_of_ending_models: Tenant) -> None:

@@ -48,3 +48,13 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
 async def house(own_tables: Tables, engine: Client, sandbox: SandboxServer) -> AsyncIterator[House]:
     async with open_house(own_tables, engine, sandbox) as opened:
         yield opened
+
+
+@pytest.fixture
+async def guarded(house: House) -> AsyncIterator[House]:
+    """The house with its gate in use, and everybody standing well."""
+    await all_stand_well(house.tables.database)
+    house.gate.is_in_use = True
+    yield house
+    house.gate.is_in_use = False
+    await all_stand_well(house.tables.database)

@@ -20,7 +20,7 @@ from activities.keeping import Keeper, KeepingRules
 from activities.observation import PictureMetrics
 from activities.pictures import PictureActivities
 from activities.planning import Planner
-from activities.purchase_gate import PurchaseGate, obstacle_in
+from activities.purchase_gate import Obstacle, PurchaseGate, obstacle_in
 from activities.replanning import FailoverMetrics, ReplanActivities
 from activities.standing_board import StandingBoard
 from activities.undoing import UndoActivities
@@ -72,11 +72,20 @@ DEAR: Final = {
     "getimg": "stable-diffusion-xl",
     "wavespeed": "wavespeed-ai/flux-dev",
 }
-FAMILIES: Final = {"usual": USUAL, "dear": DEAR}
+# Who makes pictures from pictures: two of the usual ones, and two that are taken for nothing else here.
+EDITING: Final = {
+    "replicate": "openai/gpt-image-2.5-flare",
+    "openai": USUAL["openai"],
+    "getimg": USUAL["getimg"],
+    "wavespeed": "bytedance/seedream-v4",
+}
+FAMILIES: Final = {"edits": EDITING, "usual": USUAL, "dear": DEAR}
 REVIEW_ABOVE_USD: Final = Decimal("0.5")
 # As in the product, but for what only costs time: a purchase whose answer was lost is sent again after all of these.
 BUYING: Final = BuyingRules(list_lag_s=0.2, look_up_every_s=0.2)
 SUBMIT_TIMEOUT_S: Final = 4.0
+# More than any test has, as in the product: who waits for a provider keeps nobody else out.
+PICTURES_IN_FLIGHT: Final = 500
 KEY: Final = SecretStr("a key of the tests")
 
 
@@ -92,8 +101,8 @@ class GateOfChoice(PurchaseGate):
         standings = await self._board.standings()
         return {name for name in PROVIDERS if obstacle_in(standings, name, USUAL[name], now())}
 
-    async def passed(self, spend: Spend, *, alternatives: int) -> bool:
-        return self.is_in_use and await super().passed(spend, alternatives=alternatives)
+    async def _obstacle(self, spend: Spend, *, begins: bool) -> Obstacle | None:
+        return await super()._obstacle(spend, begins=begins) if self.is_in_use else None
 
 
 @dataclass
@@ -124,8 +133,12 @@ def catalog() -> Catalog:
 
     def changed(entry: ModelEntry) -> ModelEntry:
         family = families.get((entry.provider, entry.model), f"no relative of {entry.model}")
-        dear = {"max_over_price": Decimal(1000)} if family == "dear" else {}
-        return entry.model_copy(update={"family": family, **dear})
+        changes: dict[str, Any] = {"family": family}
+        if family == "dear":
+            changes["max_over_price"] = Decimal(1000)
+        if family == "edits":
+            changes |= {"family": "usual", "capabilities": ("image_to_image",)}
+        return entry.model_copy(update=changes)
 
     return Catalog(loaded.providers, tuple(changed(entry) for entry in loaded.models))
 
@@ -204,6 +217,5 @@ def workers_of(
         activities=[generations.open, generations.close, replanning.replan, undoing.undo_picture],
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
-    return [main] + [
-        Worker(house.engine, task_queue=provider_queue(name), activities=[pictures.make_picture]) for name in providers
-    ]
+    make: dict[str, Any] = {"activities": [pictures.make_picture], "max_concurrent_activities": PICTURES_IN_FLIGHT}
+    return [main, *(Worker(house.engine, task_queue=provider_queue(name), **make) for name in providers)]

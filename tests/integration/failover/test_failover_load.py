@@ -1,34 +1,20 @@
 """A provider that dies while many pictures are being bought from it: they are made elsewhere, and each is paid once."""
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
 
 import pytest
 
 from contracts.standing import BreakerState
 from db import breakers, standings
-from tests.acceptance.fresh_standings import all_stand_well
 from tests.integration.failover.cell import Cell
 from tests.integration.failover.house import USUAL, House
 from tests.integration.failover.matrix import play_cells
 from tests.integration.failover.troubles import End, Fault
+from tests.integration.failover.until import until
 
-Seen = TypeVar("Seen")
 IN_FLIGHT = 100
 ERRORS = Fault("server_error")
 OTHER = {"replicate": "openai", "openai": "replicate", "getimg": "wavespeed", "wavespeed": "getimg"}
-
-
-@pytest.fixture
-async def guarded(house: House) -> AsyncIterator[House]:
-    """The house with its gate in use, and everybody standing well."""
-    await all_stand_well(house.tables.database)
-    house.gate.is_in_use = True
-    yield house
-    house.gate.is_in_use = False
-    await all_stand_well(house.tables.database)
 
 
 def crowd(first: str, trouble: str, fault: Fault | None = None) -> list[Cell]:
@@ -38,13 +24,6 @@ def crowd(first: str, trouble: str, fault: Fault | None = None) -> list[Cell]:
 async def breaker(house: House, provider: str, model: str = "") -> BreakerState:
     async with house.tables.database.statement() as session:
         return (await standings.read(session)).of(provider, model).breaker
-
-
-async def until(look: Callable[[], Awaitable[Seen]], good: Callable[[Seen], bool]) -> None:
-    """Look again and again; the limit only ends a broken test."""
-    async with asyncio.timeout(20):
-        while not good(await look()):  # noqa: ASYNC110 tables are looked at, they tell nobody
-            await asyncio.sleep(0.05)
 
 
 def makers(ends: dict[str, End]) -> Counter[tuple[str, str]]:

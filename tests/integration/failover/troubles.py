@@ -231,13 +231,13 @@ PICTURES: Final = (
     Trouble(
         "file has expired",
         Fault("delivery_404"),
-        {FILES: fails("output_expired", "yes", "yes", "yes", charged=(PAID, PAID, PAID))},
+        {FILES: by_second("output_expired", "yes", "yes", charged=(PAID, PAID))},
     ),
     Trouble("file is broken once", Fault("corrupt_image", 1), {FILES: by_first()}),
     Trouble(
         "file is always broken",
         Fault("corrupt_image"),
-        {FILES: fails("output_corrupt", "yes", "yes", "yes", charged=(PAID, PAID, PAID))},
+        {FILES: by_second("output_corrupt", "yes", "yes", charged=(PAID, PAID))},
     ),
     Trouble(
         "picture in the answer is broken",
@@ -247,7 +247,7 @@ PICTURES: Final = (
     Trouble(
         "picture in the answer is always broken",
         Fault("corrupt_image", operation="create"),
-        {("openai",): fails("output_corrupt", "yes", "yes", "yes", charged=(PAID, PAID, PAID))},
+        {("openai",): by_second("output_corrupt", "yes", "yes", charged=(PAID, PAID))},
     ),
 )
 
