@@ -71,6 +71,7 @@ class StandingBoard:
                     await changed.wait()
             except TimeoutError:
                 return
+            self.outdate()  # whoever was told looks at what it was told of, and not at what was read before
 
     async def _read_when_older(self, age_s: float) -> None:
         async with self._reading:  # many ask at once: one reads

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 from sqlmodel.sql.expression import Select
@@ -12,14 +13,17 @@ from contracts.replanning import ReplanOrder
 from contracts.statuses import SpendState, Step
 from db import events
 from db.models import Event, Spend
+from errors import PurchaseNeverMade, PurchaseReplaced
 
 FAILOVER = "picture.failover"
+BOUGHT_AGAIN = (PurchaseReplaced.code, PurchaseNeverMade.code)
 
 
 async def failed_models(session: AsyncSession, generation_id: UUID, step: Step) -> frozenset[tuple[str, str]]:
     """Provider and model of each purchase of the step that ended without a picture.
 
-    An earlier run may have bought from others than the present plan names.
+    An earlier run may have bought from others than the present plan names. Where people decided that it is bought once more,
+    or the provider that it was never made, nothing has failed: the story goes on with that very model.
     """
     return frozenset((await session.exec(without_picture(generation_id, step))).all())
 
@@ -31,6 +35,7 @@ def without_picture(generation_id: UUID, step: Step) -> Select[str, str]:
         Spend.step == step,
         col(Spend.state).in_((SpendState.released, SpendState.settled)),
         col(Spend.asset_id).is_(None),
+        func.coalesce(Spend.error_code, "").not_in(BOUGHT_AGAIN),
     )
 
 

@@ -113,6 +113,20 @@ async def test_who_failed_in_an_earlier_run_is_not_asked_again(desk: Desk) -> No
     assert await desk.replan(SIBLING, OTHER) == [OTHER.model]
 
 
+@pytest.mark.parametrize("error_code", ["purchase_replaced", "purchase_never_made"])
+async def test_who_is_to_make_it_once_more_by_a_decision_stays_among_those_who_are_asked(
+    desk: Desk, error_code: str
+) -> None:
+    order = an_order(await a_generation(desk.tables, request=REQUEST))
+    order = order.model_copy(update={"candidate": SIBLING})
+    spend = await claimed(desk.tables, order)
+    async with desk.tables.database.transaction() as session:
+        await ledger.release(session, spend, error_code=error_code)
+    desk.generation_id = order.generation_id
+
+    assert SIBLING.model in await desk.replan(SIBLING, OTHER)
+
+
 async def test_who_left_the_catalog_since_the_plan_was_made_is_not_asked(desk: Desk) -> None:
     gone = SIBLING.model_copy(update={"model": "no/more"})
 

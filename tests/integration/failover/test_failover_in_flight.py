@@ -18,8 +18,9 @@ from tests.integration.failover.seen import bills, seen_of
 from tests.integration.failover.troubles import JOBS, End, by_first, by_second
 from tests.integration.failover.until import until
 
-IN_FLIGHT = 100
-LATE = 10
+# A hundred at once where it matters most; elsewhere as many as show the same in less time.
+IN_FLIGHT = {"replicate": 100, "wavespeed": 20, "openai": 20}
+LATE = 5
 # So many begin together: a provider on a busy machine must not take so long to accept them that its breaker opens then.
 AT_ONCE = 20
 OTHER = {"replicate": "openai", "openai": "replicate", "getimg": "wavespeed", "wavespeed": "getimg"}
@@ -65,7 +66,7 @@ async def die(house: House, watch: BreakerWatch, first: str) -> tuple[list[End],
 
     Nobody gets to it for a while, and then it answers again, but has lost what it was making.
     """
-    cells, late = crowd(first, "in flight", IN_FLIGHT), crowd(first, "late", LATE)
+    cells, late = crowd(first, "in flight", IN_FLIGHT[first]), crowd(first, "late", LATE)
     async with in_flight(house, first, cells) as making:
         await house.doors[first].shut()
         await until(lambda: watch.moves(first), lambda moves: BreakerState.open in moves, within_s=60)
@@ -96,7 +97,7 @@ async def watch(guarded: House) -> AsyncIterator[BreakerWatch]:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("first", JOBS)
-async def test_a_hundred_accepted_jobs_of_a_provider_that_dies_are_made_by_the_other_and_each_is_paid_once(
+async def test_accepted_jobs_of_a_provider_that_dies_are_made_by_the_other_and_each_is_paid_once(
     guarded: House, watch: BreakerWatch, first: str
 ) -> None:
     ends, late = await die(guarded, watch, first)
@@ -112,7 +113,7 @@ async def test_a_hundred_accepted_jobs_of_a_provider_that_dies_are_made_by_the_o
 
 
 @pytest.mark.timeout(300)
-async def test_a_hundred_purchases_of_a_provider_that_dies_before_it_answers_are_made_by_the_other_and_told_as_unsure(
+async def test_purchases_of_a_provider_that_dies_before_it_answers_are_made_by_the_other_and_told_as_unsure(
     guarded: House, watch: BreakerWatch
 ) -> None:
     first = "openai"

@@ -12,7 +12,7 @@ from tests.integration.failover.matrix import play_cells
 from tests.integration.failover.troubles import End, Fault
 from tests.integration.failover.until import until
 
-IN_FLIGHT = 100
+IN_FLIGHT = 40
 ERRORS = Fault("server_error")
 OTHER = {"replicate": "openai", "openai": "replicate", "getimg": "wavespeed", "wavespeed": "getimg"}
 
