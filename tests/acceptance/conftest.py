@@ -25,7 +25,9 @@ async def hooks() -> AsyncIterator[HookReceiver]:
 @pytest.fixture(scope="session")
 async def stack(tmp_path_factory: pytest.TempPathFactory, hooks: HookReceiver) -> AsyncIterator[LocalStack]:
     folder = tmp_path_factory.mktemp("stack")
-    settings = {"DIORAMA_WEBHOOK_HOSTS": hooks.host_and_port}
+    # A purchase whose answer was lost is proved absent after the longest that its POST may last: here that need not be half
+    # a minute.
+    settings = {"DIORAMA_WEBHOOK_HOSTS": hooks.host_and_port, "DIORAMA_REPLICATE_SUBMIT_TIMEOUT_S": "10"}
     options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3, settings=settings)
     async with LocalStack(folder, options=options) as stack:
         yield stack

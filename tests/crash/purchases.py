@@ -34,6 +34,8 @@ async def is_submitted(customer: Customer, asked: Asked) -> bool:
 
 
 async def first_spend(customer: Customer, asked: Asked) -> Spend | None:
+    """The first that has a job; else the first of all: candidates that were passed by have purchases without one."""
     async with customer.doors.database.transaction() as session:
-        query = select(Spend).where(Spend.generation_id == asked.generation_id).order_by(col(Spend.id))
+        jobs_first = col(Spend.provider_job_id).is_(None), col(Spend.id)
+        query = select(Spend).where(Spend.generation_id == asked.generation_id).order_by(*jobs_first)
         return (await session.exec(query)).first()
