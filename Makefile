@@ -8,9 +8,9 @@ BIN := $(VENV)/bin
 digest = $(shell cksum < $(1) | tr ' ' -)
 RUN_STAMP := $(VENV)/installed-$(call digest,requirements.lock)
 DEV_STAMP := $(VENV)/installed-dev-$(call digest,requirements-dev.lock)
-# Two files of tests at the same time, each with servers of its own, the longest (acceptance, crash) first.
+# Three files of tests at the same time, for they mostly wait, each with servers of its own, the longest (acceptance, crash) first.
 CRASH_LAB := tests/crash/test_crash_lab.py # alone: it uses all of the machine
-AT_ONCE := --numprocesses=2 --dist=loadfile --no-loadscope-reorder
+AT_ONCE := --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 LOCKING := $(BIN)/uv pip compile pyproject.toml --quiet --group build --extra stack --universal --python-version 3.11 \
 	--generate-hashes --no-emit-index-url --no-header
 

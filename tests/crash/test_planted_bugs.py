@@ -34,4 +34,8 @@ async def test_without_a_bug_no_direction_shows_a_breach(servers: Ground) -> Non
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.bug)
 async def test_a_planted_bug_is_found(servers: Ground, mutation: Mutation) -> None:
-    assert await servers.breaches([mutation.direction], mutation) != []
+    found = await servers.breaches([mutation.direction], mutation)
+    if not found:  # some are races, and the right one may win once
+        found = await servers.breaches([mutation.direction], mutation)
+
+    assert found != []

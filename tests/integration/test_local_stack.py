@@ -26,7 +26,7 @@ from temporal_client import connect
 SERVERS = frozenset({"postgres", "temporal", "store"})
 FAST = StackOptions(fsync=False)
 SUPERVISE = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from deploy.local import LocalStack, StackOptions
 
@@ -36,6 +36,7 @@ async def main():
         print("up", flush=True)
         await asyncio.Event().wait()
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
 try:
     asyncio.run(main())
 except KeyboardInterrupt:

@@ -75,7 +75,9 @@ async def die(house: House, watch: BreakerWatch, first: str) -> tuple[list[End],
         await house.sandbox.advance(WORKS_FOR_S + 1)
         await until(lambda: unfinished(house, first), lambda count: count == 0)
         await house.doors[first].open()
-        return await ends_of(house, cells, making), ends_late
+        ends = await ends_of(house, cells, making)
+        await house.sandbox.advance(-(WORKS_FOR_S + 1))  # later ones look for jobs by the time at which they were made
+        return ends, ends_late
 
 
 async def recover(house: House, watch: BreakerWatch, first: str) -> list[End]:
