@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from deploy.postgres_identity import postgres_identity
 from deploy.reaper_handle import ReaperHandle
 from deploy.running import running
 from deploy.stack_lock import StackLock, stack_root
-from deploy.stack_ports import is_free
+from deploy.stack_ports import claimed, is_free
 from deploy.stack_services import StackPlan, build_services, server_environment
 from deploy.stack_state import ensure_ports, ensure_secrets
 from deploy.supervisor import Progress, Supervisor
@@ -54,6 +55,7 @@ class LocalStack:
         self._reaper: ReaperHandle | None = None
         self._supervisor: Supervisor | None = None
         self._plan: StackPlan | None = None
+        self._claims = ExitStack()
 
     async def start(self, on_progress: Progress | None = None) -> StackAddresses:
         """Start every service; returns when all of them are healthy.
@@ -140,6 +142,8 @@ class LocalStack:
     async def _start_with_free_ports(self, on_progress: Progress | None) -> None:
         for attempt in range(1, PORT_ATTEMPTS + 1):
             plan = await self._make_plan()
+            self._claims.close()
+            self._claims.enter_context(claimed(plan.ports.values()))
             services = build_services(plan, self._services)
             supervisor = Supervisor(services, log_folder=self.root / "logs", on_progress=on_progress)
             self._plan, self._supervisor = plan, supervisor
@@ -186,6 +190,7 @@ class LocalStack:
                 await self._supervisor.stop_all()
         finally:
             self._supervisor = self._plan = None
+            self._claims.close()
             reaper, self._reaper = self._reaper, None
             if reaper is not None:
                 await reaper.release()

@@ -2,7 +2,9 @@
 
 import random
 import socket
-from collections.abc import Collection, Mapping
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from deploy.failures import PortTaken
@@ -64,11 +66,36 @@ def find_free_port(besides: Collection[int] = ()) -> int:
     end = _ephemeral_start()
     for _ in range(ATTEMPTS if end > LOWEST_PORT + ATTEMPTS else 0):
         port = random.randrange(LOWEST_PORT, end)
-        if port not in besides and is_free(port):
+        if port not in besides and is_free(port) and _is_unclaimed(port):
             return port
     with socket.socket() as any_port:
         any_port.bind((LOOPBACK, 0))
         return int(any_port.getsockname()[1])
+
+
+@contextmanager
+def claimed(ports: Collection[int]) -> Iterator[None]:
+    """Keep these ports from `find_free_port`, of any process, while the servers that they belong to are down.
+
+    Linux lets a server listen beside a socket that has its port and does not listen, when both allow it (SO_REUSEADDR, as
+    every server here does); other systems do not, and nothing is claimed there.
+    """
+    with ExitStack() as stack:
+        for port in ports if sys.platform == "linux" else ():
+            claim = stack.enter_context(socket.socket())
+            claim.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):  # somebody listens there by now: its server will say so
+                claim.bind((LOOPBACK, port))
+        yield
+
+
+def _is_unclaimed(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
 
 
 def _ephemeral_start() -> int:

@@ -2,8 +2,10 @@
 
 import base64
 import os
+import random
 import re
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +15,7 @@ from deploy import service_log
 from deploy.failures import PortTaken, StackAlreadyRunning, StackStateBroken
 from deploy.service_log import ServiceLog
 from deploy.stack_lock import StackLock, lock_holder
-from deploy.stack_ports import LOOPBACK, PORT_NAMES, choose_ports, find_free_port, is_free
+from deploy.stack_ports import LOOPBACK, PORT_NAMES, choose_ports, claimed, find_free_port, is_free
 from deploy.stack_secrets import StackSecrets
 from deploy.stack_state import ensure_ports, ensure_secrets, load_state
 
@@ -63,6 +65,21 @@ def test_a_free_port_is_not_one_that_outgoing_connections_get() -> None:
 
 def test_a_listening_port_is_not_free(taken_port: int) -> None:
     assert not is_free(taken_port)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ports are claimed on Linux alone")
+def test_a_claimed_port_is_given_to_nobody_else_and_its_own_server_can_listen_on_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    mine, another = find_free_port(), find_free_port()
+    drawn = iter([mine, another])
+    monkeypatch.setattr(random, "randrange", lambda *_: next(drawn))
+
+    with claimed([mine]):
+        assert find_free_port() == another
+        with socket.create_server((LOOPBACK, mine)):
+            assert not is_free(mine)
+        assert is_free(mine)
 
 
 def test_secrets_are_made_once_and_only_the_owner_can_read_them(tmp_path: Path) -> None:
