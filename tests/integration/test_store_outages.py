@@ -89,7 +89,7 @@ async def test_a_paid_answer_that_cannot_be_kept_is_settled_as_paid_and_not_boug
 ) -> None:
     dear = FinishedPicture(body=PNG.body, content_type="image/png", cost_usd=Decimal("0.041"))
     shop = Workshop(tables, at_once(dear), Refusing(error, refusals=1000), GIVES_UP_SOON)
-    order = await priced(shop, deadline_s=1)
+    order = await priced(shop, deadline_s=5)
     first, second = await fails(shop, order), await fails(shop, order)
     spend = await shop.spend(order)
 
