@@ -123,7 +123,8 @@ class Choosing:
 
     async def looks(self) -> dict[str, str]:
         """What the database looks at: for how all stand, and for what was tried."""
-        tried = failovers.without_picture(GENERATION, Step.avatar).compile(compile_kwargs={"literal_binds": True})
+        asked = failovers.without_picture().params(generation_id=GENERATION, step=Step.avatar)
+        tried = asked.compile(compile_kwargs={"literal_binds": True})
         return {
             "standings": await self._explained(str(standings.statement()), since=standings.since(now())),
             "tried": await self._explained(str(tried)),

@@ -1,11 +1,11 @@
 """Going on to another candidate: which were tried already, and the event that tells of it."""
 
+from functools import cache
 from uuid import UUID
 
-from sqlalchemy import func
-from sqlmodel import col, select
+from sqlalchemy import Select, bindparam, func, select
+from sqlmodel import select as select_model
 from sqlmodel.ext.asyncio.session import AsyncSession
-from sqlmodel.sql.expression import Select
 
 from contracts.failover_words import failover_told
 from contracts.pictures import Candidate
@@ -13,6 +13,7 @@ from contracts.replanning import ReplanOrder
 from contracts.statuses import SpendState, Step
 from db import events
 from db.models import Event, Spend
+from db.prepared import run, table_of
 from errors import PurchaseNeverMade, PurchaseReplaced
 
 FAILOVER = "picture.failover"
@@ -25,23 +26,26 @@ async def failed_models(session: AsyncSession, generation_id: UUID, step: Step) 
     An earlier run may have bought from others than the present plan names. Where people decided that it is bought once more,
     or the provider that it was never made, nothing has failed: the story goes on with that very model.
     """
-    return frozenset((await session.exec(without_picture(generation_id, step))).all())
+    found = await run(session, without_picture(), {"generation_id": generation_id, "step": step})
+    return frozenset((row.provider, row.model) for row in found)
 
 
-def without_picture(generation_id: UUID, step: Step) -> Select[str, str]:
-    """What `failed_models` asks; a measurement looks at its plan."""
-    return select(Spend.provider, Spend.model).where(
-        Spend.generation_id == generation_id,
-        Spend.step == step,
-        col(Spend.state).in_((SpendState.released, SpendState.settled)),
-        col(Spend.asset_id).is_(None),
-        func.coalesce(Spend.error_code, "").not_in(BOUGHT_AGAIN),
+@cache
+def without_picture() -> Select[tuple[str, str]]:
+    """What `failed_models` asks of a `generation_id` and a `step`; a measurement looks at its plan."""
+    spend = table_of(Spend).c
+    return select(spend.provider, spend.model).where(
+        spend.generation_id == bindparam("generation_id"),
+        spend.step == bindparam("step"),
+        spend.state.in_((SpendState.released, SpendState.settled)),
+        spend.asset_id.is_(None),
+        func.coalesce(spend.error_code, "").not_in(BOUGHT_AGAIN),
     )
 
 
 async def record(session: AsyncSession, order: ReplanOrder, chosen: Candidate) -> bool:
     """Tell that `chosen` is asked now; False: an earlier try of this activity has told it."""
-    told = select(Event.data).where(Event.generation_id == order.generation_id, Event.type == FAILOVER)
+    told = select_model(Event.data).where(Event.generation_id == order.generation_id, Event.type == FAILOVER)
     mark = {"step": order.step.value, "purchases": order.purchases}
     if any(mark.items() <= data.items() for data in (await session.exec(told)).all()):
         return False
