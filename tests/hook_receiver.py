@@ -58,7 +58,7 @@ class HookReceiver:
     def at(self, path: str) -> list[Arrived]:
         return [one for one in self.arrived if one.path == f"/{path}"]
 
-    async def until(self, count: int, path: str = "hook", *, within_s: float = 60) -> list[Arrived]:
+    async def until(self, count: int, path: str = "hook", *, within_s: float = 150) -> list[Arrived]:
         """The POSTs to this path as soon as there are so many."""
         async with asyncio.timeout(within_s), self._new:
             await self._new.wait_for(lambda: len(self.at(path)) >= count)

@@ -29,7 +29,7 @@ class WebhookReceiver:
     statuses: list[int] = field(default_factory=list)
     received: "asyncio.Queue[Received]" = field(default_factory=asyncio.Queue)
 
-    async def next(self, timeout_s: float = 10.0) -> Received:
+    async def next(self, timeout_s: float = 60.0) -> Received:
         """The next webhook. Raises TimeoutError."""
         return await asyncio.wait_for(self.received.get(), timeout_s)
 

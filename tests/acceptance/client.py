@@ -75,7 +75,7 @@ class Diorama:
         answer: Json = response.json()
         return answer
 
-    async def ended(self, generation_id: str, *, within_s: float = 60) -> Json:
+    async def ended(self, generation_id: str, *, within_s: float = 180) -> Json:
         look = self.until(
             lambda: self.get(generation_id), lambda seen: Status(seen["status"]).is_final, within_s=within_s
         )
@@ -83,7 +83,7 @@ class Diorama:
         return seen
 
     async def until(
-        self, look: Callable[[], Awaitable[Any]], good: Callable[[Any], bool], *, within_s: float = 30
+        self, look: Callable[[], Awaitable[Any]], good: Callable[[Any], bool], *, within_s: float = 120
     ) -> Any:
         """Look again and again until it is good. The state is what is waited for; the limit only ends a broken test."""
         seen: Any = None

@@ -85,7 +85,7 @@ async def seen(diorama: Diorama, accepted: Sequence[Json]) -> list[Seen]:
     client = await connect(diorama.stack.addresses().temporal_address)
 
     async def one(answer: Json) -> Seen:
-        spends = await diorama.until(lambda: diorama.spends(answer["id"]), bool, within_s=60)
+        spends = await diorama.until(lambda: diorama.spends(answer["id"]), bool, within_s=150)
         history = await client.get_workflow_handle(workflow_id(UUID(answer["id"]))).fetch_history()
         planners = [
             event.workflow_task_completed_event_attributes.identity
@@ -133,7 +133,7 @@ async def until_all_buy(diorama: Diorama, workers: set[int], accepted: list[Json
         bought = [one for one in accepted if (await diorama.get(one["id"]))["status"] == "succeeded"]
         return {one.made_by for one in await seen(diorama, bought[-20:])}
 
-    await diorama.until(buyers, lambda found: workers <= found, within_s=60)
+    await diorama.until(buyers, lambda found: workers <= found, within_s=150)
 
 
 @pytest.mark.timeout(400)
@@ -144,7 +144,7 @@ async def test_a_paused_provider_is_not_bought_from_by_any_worker(diorama: Diora
         end = await looked_on(answered)
     held = [one for one in await seen(diorama, accepted) if one.sent_at is None]
     await decide(diorama, "resume")
-    await asyncio.gather(*(diorama.ended(one["id"], within_s=120) for one in accepted))
+    await asyncio.gather(*(diorama.ended(one["id"], within_s=150) for one in accepted))
     made = await seen(diorama, accepted)
     sent = [one.sent_at for one in made if one.sent_at]
     told("pause", answered, [at for at in sent if at < end])
@@ -180,7 +180,7 @@ async def test_a_limited_provider_is_bought_from_no_faster_by_all_workers_togeth
         answered = await decide(diorama, "limit", creates_per_minute=6)
         end = await looked_on(answered)
     lifted = await decide(diorama, "limit", creates_per_minute=None)
-    await asyncio.gather(*(diorama.ended(one["id"], within_s=120) for one in accepted))
+    await asyncio.gather(*(diorama.ended(one["id"], within_s=150) for one in accepted))
     sent = [one.sent_at for one in await seen(diorama, accepted) if one.sent_at]
     told("limit", answered, [at for at in sent if at < end])
     late = [at for at in sent if answered + HOLDS_WITHIN < at < end]

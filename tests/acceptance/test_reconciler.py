@@ -188,7 +188,7 @@ async def test_what_went_astray_is_shown_then_mended_and_then_gone(diorama: Dior
     }
 
     shown = await diorama.until(
-        lambda: reconcile(diorama, "--dry-run"), lambda seen: seen.counts == expected, within_s=90
+        lambda: reconcile(diorama, "--dry-run"), lambda seen: seen.counts == expected, within_s=150
     )
     assert {one["action"] for one in shown.findings} == {"found"}
     assert (await row_of(diorama, not_started)).status == "queued"
@@ -215,7 +215,7 @@ async def keys(diorama: Diorama) -> set[str]:
 async def test_findings_can_be_read_and_belong_to_operators_alone(diorama: Diorama) -> None:
     key = await plant_object(diorama)
     mended = await diorama.until(
-        lambda: reconcile(diorama), lambda seen: "object_without_row" in seen.counts, within_s=60
+        lambda: reconcile(diorama), lambda seen: "object_without_row" in seen.counts, within_s=150
     )
     assert mended.exit_code == 0
     answer = await diorama.http.get("/v1/operations/findings", params={"kind": "object_without_row", "limit": 1})

@@ -63,7 +63,7 @@ async def test_a_release_is_replaced_and_a_run_that_it_left_behind_is_moved_with
     first = {"DIORAMA_WORKER_BUILD_ID": "r1", "DIORAMA_WORKER_PROMOTES_ITSELF": "true"}
     second = {"DIORAMA_WORKER_BUILD_ID": "r2", "DIORAMA_WORKER_HEALTH_PORT": str(find_free_port())}
     async with by_hand(stack, "worker", **first) as old_worker, by_hand(stack, "worker", **second):
-        await diorama.until(lambda: listed(stack), lambda rows: ("r1", "current", 0) in rows, within_s=120)
+        await diorama.until(lambda: listed(stack), lambda rows: ("r1", "current", 0) in rows, within_s=150)
         old = await diorama.post(chain(avatar=f"[[sandbox duration={PICTURE_S}]]"))
         await diorama.stage_is(old["id"], "avatar: waiting")
         promoted, _ = await worker_versions(stack, "promote", "r2")
@@ -77,14 +77,14 @@ async def test_a_release_is_replaced_and_a_run_that_it_left_behind_is_moved_with
         assert await asked_to_stop(old_worker) == 0
         # The engine's list of runs by version comes a moment after what it lists.
         _, could = await diorama.until(
-            lambda: worker_versions(stack, "move", "r1", "r2", "--dry-run"), lambda told: told[1] != [], within_s=120
+            lambda: worker_versions(stack, "move", "r1", "r2", "--dry-run"), lambda told: told[1] != [], within_s=150
         )
         assert [(line["workflow"], line["moved"], line["why"]) for line in could] == [
             (workflow_id(UUID(old["id"])), False, None)
         ]
         moved, _ = await worker_versions(stack, "move", "r1", "r2")
         await diorama.wind_sandbox(PICTURE_S)
-        ended = await diorama.ended(old["id"], within_s=90)
+        ended = await diorama.ended(old["id"], within_s=150)
         await diorama.wind_sandbox(-PICTURE_S)
 
         assert (moved, ended["status"]) == (0, "succeeded")

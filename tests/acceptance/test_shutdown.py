@@ -41,7 +41,7 @@ async def in_state(diorama: Diorama, state: SpendState, accepted: list[Json]) ->
         found = [await diorama.spends(one["id"]) for one in accepted]
         return [spend.lease for spends in found for spend in spends if spend.state is state]
 
-    leases: list[int] = await diorama.until(look, lambda seen: len(seen) == len(accepted), within_s=60)
+    leases: list[int] = await diorama.until(look, lambda seen: len(seen) == len(accepted), within_s=150)
     return leases
 
 
@@ -52,7 +52,7 @@ async def charged(diorama: Diorama) -> int:
 
 async def all_succeed(diorama: Diorama, accepted: list[Json], *, pictures: int) -> None:
     """Every one of them succeeds, and each of the `pictures` was sent for once."""
-    ended = await asyncio.gather(*(diorama.ended(one["id"], within_s=120) for one in accepted))
+    ended = await asyncio.gather(*(diorama.ended(one["id"], within_s=150) for one in accepted))
     spends = [spend for one in accepted for spend in await diorama.spends(one["id"])]
 
     assert {one["status"] for one in ended} == {"succeeded"}

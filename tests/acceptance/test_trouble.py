@@ -83,7 +83,7 @@ async def test_a_worker_that_is_killed_in_mid_flight_is_replaced_without_a_secon
     await diorama.stage_is(accepted["id"], "scene: waiting")
     await diorama.stack.kill("worker")
     await diorama.stack.start_service("worker")
-    ended = await diorama.ended(accepted["id"], within_s=90)
+    ended = await diorama.ended(accepted["id"], within_s=150)
 
     assert ended["status"] == "succeeded", ended["error"]
     assert [spend.sends for spend in await diorama.spends(accepted["id"])] == [1, 1]
@@ -94,7 +94,7 @@ async def test_a_worker_that_is_asked_to_stop_hands_its_work_over(diorama: Diora
     accepted = await diorama.post(only_avatar("[[sandbox duration=15]]"))
     await diorama.stage_is(accepted["id"], "waiting")
     await diorama.stack.restart("worker")
-    ended = await diorama.ended(accepted["id"], within_s=90)
+    ended = await diorama.ended(accepted["id"], within_s=150)
 
     assert ended["status"] == "succeeded", ended["error"]
     assert len(await diorama.charges(accepted["id"])) == 1
@@ -105,7 +105,7 @@ async def test_what_is_accepted_while_the_engine_is_down_is_made_when_it_is_back
     accepted = await diorama.post(chain())
     assert (await diorama.get(accepted["id"]))["status"] == "queued"
     await diorama.stack.start_service("temporal")
-    ended = await diorama.ended(accepted["id"], within_s=90)
+    ended = await diorama.ended(accepted["id"], within_s=150)
 
     assert ended["status"] == "succeeded", ended["error"]
     assert len(await diorama.charges(accepted["id"])) == 2
@@ -117,7 +117,7 @@ async def test_a_store_that_is_away_delays_the_picture_and_buys_nothing_again(di
     await diorama.stack.kill("store")
     await asyncio.sleep(3)  # the outage itself: the picture is ready and cannot be stored
     await diorama.stack.start_service("store")
-    ended = await diorama.ended(accepted["id"], within_s=120)
+    ended = await diorama.ended(accepted["id"], within_s=150)
 
     assert ended["status"] == "succeeded", ended["error"]
     assert len(await diorama.charges(accepted["id"])) == 1
@@ -129,7 +129,7 @@ async def test_a_database_that_restarts_in_mid_flight_is_waited_for(diorama: Dio
     await diorama.stack.kill("postgres")
     await diorama.stack.start_service("postgres")
     ended = await diorama.until(
-        lambda: _status(diorama, accepted["id"]), lambda seen: seen in {"succeeded", "failed"}, within_s=120
+        lambda: _status(diorama, accepted["id"]), lambda seen: seen in {"succeeded", "failed"}, within_s=150
     )
 
     assert ended == "succeeded"
@@ -143,6 +143,6 @@ async def _status(diorama: Diorama, generation_id: str) -> str:
 
 async def test_a_hundred_chains_at_once_all_end_and_cost_two_pictures_each(diorama: Diorama) -> None:
     accepted = await asyncio.gather(*(diorama.post_until_accepted(chain()) for _ in range(100)))
-    ended = await asyncio.gather(*(diorama.ended(one["id"], within_s=120) for one in accepted))
+    ended = await asyncio.gather(*(diorama.ended(one["id"], within_s=150) for one in accepted))
 
     assert {one["status"] for one in ended} == {"succeeded"}

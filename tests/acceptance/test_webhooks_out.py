@@ -41,7 +41,7 @@ async def deliveries(diorama: Diorama, endpoint: Json) -> list[Json]:
     return items
 
 
-async def settled(diorama: Diorama, endpoint: Json, *, within_s: float = 30) -> Json:
+async def settled(diorama: Diorama, endpoint: Json, *, within_s: float = 150) -> Json:
     """The endpoint's only delivery, when it has ended."""
     found: list[Json] = await diorama.until(
         lambda: deliveries(diorama, endpoint), lambda rows: bool(rows) and bool(rows[0]["ended_at"]), within_s=within_s
@@ -112,7 +112,7 @@ async def test_an_end_that_no_api_saw_is_told_when_an_api_is_back(
             query = select(Delivery).where(col(Delivery.generation_id) == accepted["id"])
             return list((await session.exec(query)).all())
 
-    (delivery,) = await diorama.until(made, bool, within_s=60)
+    (delivery,) = await diorama.until(made, bool, within_s=150)
     assert delivery.dispatched_at is None
     await diorama.stack.start_service("api")
 
@@ -132,7 +132,7 @@ async def test_a_worker_that_dies_in_mid_post_is_followed_by_one_more_post_with_
     hooks.hold.set()
     await diorama.stack.start_service("worker")
 
-    first, second = await hooks.until(2, told["path"], within_s=90)
+    first, second = await hooks.until(2, told["path"], within_s=150)
     delivery = await settled(diorama, told)
     assert first.id == second.id
     assert (delivery["state"], delivery["attempts"]) == ("delivered", 1)

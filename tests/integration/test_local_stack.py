@@ -84,7 +84,7 @@ async def supervisor_process(root: Path) -> AsyncIterator[asyncio.subprocess.Pro
 
 async def nothing_left(root: Path) -> None:
     """Wait until everything is gone, the reaper included."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while _processes_naming(root):  # noqa: ASYNC110  other processes' ends raise no event here
             await asyncio.sleep(0.02)
 

@@ -146,7 +146,7 @@ def reference(body: bytes, url: str | None = None) -> ReferenceImage:
 
 
 async def ended(provider: ImageProvider, job_id: str) -> JobReport:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             report = await provider.poll(job_id)
             if report.is_final:

@@ -105,7 +105,7 @@ async def ended(provider: ReplicateProvider, purchase: Purchase) -> JobReport:
 
 
 async def followed(provider: ReplicateProvider, job_id: str) -> JobReport:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             report = await provider.poll(job_id)
             if report.is_final:

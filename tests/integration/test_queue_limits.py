@@ -87,7 +87,7 @@ class Studio:
                 )
             )
             if build_id is not None:
-                await WorkerVersions(self.client, self.provider).promote(build_id, within_s=30)
+                await WorkerVersions(self.client, self.provider).promote(build_id, within_s=120)
             yield
 
     async def start(self, count: int) -> WorkflowHandle[Pictures, None]:
@@ -109,7 +109,7 @@ class Studio:
 
 async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
     """Look until it is so; the limit only ends a broken test."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while await look() != wanted:  # noqa: ASYNC110  the engine's view raises no event here
             await asyncio.sleep(0.1)
 

@@ -239,10 +239,10 @@ async def test_a_change_wakes_who_listens(tables: Tables, provider: str) -> None
     listener = Listener(tables.url, (CHANNEL_STANDING,))
     async with listener.listening():
         with listener.subscribe(CHANNEL_STANDING, provider) as woken:
-            await asyncio.wait_for(woken.wait(), 10)  # it listens from now on
+            await asyncio.wait_for(woken.wait(), 60)  # it listens from now on
             woken.clear()
             await fail(tables, provider, times=5)
-            await asyncio.wait_for(woken.wait(), 10)
+            await asyncio.wait_for(woken.wait(), 60)
 
 
 async def test_old_traffic_and_old_events_are_forgotten(tables: Tables, provider: str) -> None:

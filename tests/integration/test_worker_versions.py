@@ -145,7 +145,7 @@ class Studio:
 
 async def until(look: Callable[[], Coroutine[Any, Any, Any]], wanted: object) -> None:
     """Look until it is so; the limit only ends a broken test."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while await look() != wanted:  # noqa: ASYNC110  the engine's view raises no event here
             await asyncio.sleep(0.5)  # asked more often, the engine refuses to answer
 
@@ -167,10 +167,10 @@ async def studio(engine: WorkflowEnvironment, request: pytest.FixtureRequest) ->
 
 async def test_a_run_ends_with_the_release_that_began_it_and_new_runs_go_to_the_promoted_one(studio: Studio) -> None:
     async with studio.release("1", AvatarThenScene):
-        await studio.versions.promote("1", within_s=30)
+        await studio.versions.promote("1", within_s=120)
         old = await studio.start_waiting()
         async with studio.release("2", SketchFirst):
-            await studio.versions.promote("2", within_s=30)
+            await studio.versions.promote("2", within_s=120)
             new = await studio.start("new")
             await until(lambda: studio.status("1"), "draining")
             assert (await studio.versions.one("1")).running == 1
@@ -185,11 +185,11 @@ async def test_a_run_ends_with_the_release_that_began_it_and_new_runs_go_to_the_
 
 async def test_a_run_whose_release_is_gone_waits_until_it_is_moved_to_one_that_understands_it(studio: Studio) -> None:
     async with studio.release("1", AvatarThenScene):
-        await studio.versions.promote("1", within_s=30)
+        await studio.versions.promote("1", within_s=120)
         old = await studio.start_waiting()
     studio.avatar_may_end.set()
     async with studio.release("2", AvatarThenBackground):
-        await studio.versions.promote("2", within_s=30)
+        await studio.versions.promote("2", within_s=120)
         await until(lambda: _attempts(old), 2)  # the dead attempt was noticed, and nobody may make the next
         (stranded,) = [run async for run in studio.versions.runs("1")]
         assert await Replays(studio.client, [AvatarThenBackground]).trouble(stranded) is None
@@ -205,7 +205,7 @@ async def _attempts(handle: WorkflowHandle[Any, list[str]]) -> int:
 
 async def test_a_release_that_does_not_understand_a_run_is_found_out_before_the_run_is_moved(studio: Studio) -> None:
     async with studio.release("1", AvatarThenScene):
-        await studio.versions.promote("1", within_s=30)
+        await studio.versions.promote("1", within_s=120)
         old = await studio.start_waiting()
         (run,) = [run async for run in studio.versions.runs("1")]
         trouble = await Replays(studio.client, [SketchFirst]).trouble(run)
@@ -218,10 +218,10 @@ async def test_a_release_that_does_not_understand_a_run_is_found_out_before_the_
 
 async def test_a_run_that_lasts_days_follows_the_releases_and_keeps_no_old_one(studio: Studio) -> None:
     async with studio.release("1", AvatarThenScene):
-        await studio.versions.promote("1", within_s=30)
+        await studio.versions.promote("1", within_s=120)
         old = await studio.start_waiting(FOLLOWS_RELEASES)
         async with studio.release("2", AvatarThenBackground):
-            await studio.versions.promote("2", within_s=30)
+            await studio.versions.promote("2", within_s=120)
             await until(lambda: studio.status("1"), "drained")
             assert (await studio.versions.one("1")).running == 0
             studio.avatar_may_end.set()
@@ -234,7 +234,7 @@ async def test_a_run_that_began_before_there_were_releases_goes_on_with_the_firs
         old = await studio.start_waiting()
     studio.avatar_may_end.set()
     async with studio.release("1", AvatarThenScene):
-        await studio.versions.promote("1", within_s=30)
+        await studio.versions.promote("1", within_s=120)
 
         assert await old.result() == ["avatar by 1", "scene by 1"]
 
@@ -249,7 +249,7 @@ async def test_a_release_promotes_itself_once_and_an_old_worker_that_restarts_ta
             assert not await studio.versions.promote_when_new("1")
             assert await studio.status("2") == "current"
 
-            await studio.versions.promote("1", within_s=30)  # the way back
+            await studio.versions.promote("1", within_s=120)  # the way back
             assert await studio.status("1") == "current"
 
 

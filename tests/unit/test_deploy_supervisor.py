@@ -54,7 +54,7 @@ def supervisor(root: Path, *services: Service, told: Told | None = None) -> Supe
 
 
 async def until_gone(root: Path) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while processes_of(root):  # noqa: ASYNC110 - other processes set no event of ours
             await asyncio.sleep(0.02)
 

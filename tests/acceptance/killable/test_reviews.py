@@ -83,7 +83,7 @@ async def again_ended(diorama: Diorama, generation_id: str, *, run: int = 2) -> 
         async with diorama.database.transaction() as session:
             return (await (await session.connection()).execute(query, {"id": generation_id})).scalar_one_or_none()
 
-    await diorama.until(run_ended, lambda found: found == run, within_s=60)
+    await diorama.until(run_ended, lambda found: found == run, within_s=150)
     return await diorama.get(generation_id)
 
 
@@ -150,7 +150,7 @@ async def forgotten_job(diorama: Diorama) -> tuple[str, Spend, str]:
     async with diorama.database.transaction() as session:
         await (await session.connection()).execute(forget, {"id": spend.id})
     await diorama.stack.start_service("worker")
-    ended = await diorama.ended(accepted["id"], within_s=90)
+    ended = await diorama.ended(accepted["id"], within_s=150)
     assert ended["status"] == "needs_review"
     return accepted["id"], spend, str(spend.provider_job_id)
 

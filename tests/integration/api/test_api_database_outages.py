@@ -21,7 +21,7 @@ from tests.integration.api.running_api import (
 from tests.integration.api.test_api_events import stream
 
 # Only ends a broken test: each request has to be answered by itself long before.
-HANGS_S = 20
+HANGS_S = 60
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ class Door:
         self._listener.close()
         for writer in self._inside:
             writer.transport.abort()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self._inside:  # noqa: ASYNC110 each one sees by itself that it was broken off
                 await asyncio.sleep(0.01)
 

@@ -22,11 +22,11 @@ from tests.integration.failover.until import until
 IN_FLIGHT = {"replicate": 100, "wavespeed": 20, "openai": 20}
 LATE = 5
 # So many begin together: a provider on a busy machine must not take so long to accept them that its breaker opens then.
-AT_ONCE = 20
+AT_ONCE = 10
 OTHER = {"replicate": "openai", "openai": "replicate", "getimg": "wavespeed", "wavespeed": "getimg"}
 # By the provider's clock, which the test moves on: nothing that it accepted ends before it dies.
 WORKS_FOR_S = 200
-DEADLINE_S = 300
+DEADLINE_S = 1800
 UNDER_WAY = {"starting", "processing", "created", "running"}  # in the words of each
 
 
@@ -49,13 +49,13 @@ async def in_flight(house: House, first: str, cells: Sequence[Cell]) -> AsyncIte
         for cell in cells:
             making.append(group.create_task(house.make(cell.request)))
             if len(making) % AT_ONCE == 0:
-                await until(lambda: unfinished(house, first), lambda count: count == len(making), within_s=60)
+                await until(lambda: unfinished(house, first), lambda count: count == len(making))
         yield making
         await house.sandbox.disarm()
 
 
 async def ends_of(house: House, cells: Sequence[Cell], making: Sequence[asyncio.Task[UUID]]) -> list[End]:
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(300):
         ids = await asyncio.gather(*making)
     billed = await bills(house)
     return [await seen_of(house, cell, made, billed) for cell, made in zip(cells, ids, strict=True)]
@@ -69,7 +69,7 @@ async def die(house: House, watch: BreakerWatch, first: str) -> tuple[list[End],
     cells, late = crowd(first, "in flight", IN_FLIGHT[first]), crowd(first, "late", LATE)
     async with in_flight(house, first, cells) as making:
         await house.doors[first].shut()
-        await until(lambda: watch.moves(first), lambda moves: BreakerState.open in moves, within_s=60)
+        await until(lambda: watch.moves(first), lambda moves: BreakerState.open in moves)
         after = [asyncio.create_task(house.make(cell.request)) for cell in late]
         ends_late = await ends_of(house, late, after)
         await house.sandbox.advance(WORKS_FOR_S + 1)
@@ -97,7 +97,7 @@ async def watch(guarded: House) -> AsyncIterator[BreakerWatch]:
         yield opened
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("first", JOBS)
 async def test_accepted_jobs_of_a_provider_that_dies_are_made_by_the_other_and_each_is_paid_once(
     guarded: House, watch: BreakerWatch, first: str
@@ -114,7 +114,7 @@ async def test_accepted_jobs_of_a_provider_that_dies_are_made_by_the_other_and_e
     assert set(back) == {by_first()}
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_purchases_of_a_provider_that_dies_before_it_answers_are_made_by_the_other_and_told_as_unsure(
     guarded: House, watch: BreakerWatch
 ) -> None:

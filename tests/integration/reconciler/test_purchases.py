@@ -21,7 +21,7 @@ async def kinds(yard: Yard, generation: Generation) -> list[str]:
 
 
 async def job_ended(yard: Yard, job: JobReport) -> JobReport:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not (report := await yard.replicate.poll(job.job_id)).is_final:  # noqa: ASYNC110 - it ends at the provider
             await asyncio.sleep(0.02)
     return report

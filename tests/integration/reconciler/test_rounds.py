@@ -206,10 +206,10 @@ async def test_a_scheduled_round_goes_on_where_the_one_before_stopped(
     async with at_work(yard):
         for left in (["2.png"], []):
             await handle.trigger()
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while await yard.keys() != left:  # noqa: ASYNC110 - the round runs at the engine
                     await asyncio.sleep(0.05)
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 while (await handle.describe()).info.running_actions:  # noqa: ASYNC110 - the same
                     await asyncio.sleep(0.05)
 
