@@ -114,6 +114,7 @@ class House:
     sandbox: SandboxServer
     doors: Mapping[str, Door]
     gate: GateOfChoice
+    providers: Mapping[str, ImageProvider]
     storage: MemoryStorage = field(default_factory=MemoryStorage)
 
     async def make(self, request: Mapping[str, Any]) -> UUID:
@@ -177,17 +178,15 @@ async def open_house(tables: Tables, engine: Client, sandbox: SandboxServer) -> 
         await stack.enter_async_context(board.noticing())
         witness = Witness(tables.database, board)
         await stack.enter_async_context(witness.writing())
-        house = House(tables, engine, sandbox, doors, GateOfChoice(tables.database, board))
-        for worker in workers_of(house, providers, known, listener, witness):
+        house = House(tables, engine, sandbox, doors, GateOfChoice(tables.database, board), providers)
+        for worker in workers_of(house, known, listener, witness):
             await stack.enter_async_context(worker)
         yield house
 
 
-def workers_of(
-    house: House, providers: dict[str, ImageProvider], known: Catalog, listener: Listener, witness: Witness
-) -> list[Worker]:
+def workers_of(house: House, known: Catalog, listener: Listener, witness: Witness) -> list[Worker]:
     """Wired as in the product; only the planner knows nothing of standings, so that the order stays as it is asked for."""
-    database = house.tables.database
+    database, providers = house.tables.database, house.providers
     keeper = Keeper(database, house.storage, providers, KeepingRules())
     buyer = Buyer(database, providers, keeper, BUYING, gate=house.gate, witness=witness)
     waiter = Waiter(database, providers, WaitingRules(first_s=0.1, longest_s=0.5, polls_per_s=1000), witness=witness)

@@ -91,6 +91,12 @@ async def recover(house: House, watch: BreakerWatch, first: str) -> list[End]:
     return ends
 
 
+@pytest.fixture(autouse=True)
+def a_patient_replicate(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a crowd takes long to be accepted; five purchases that are given up as too slow would open its breaker."""
+    monkeypatch.setattr(house.providers["replicate"], "submit_timeout_s", 60.0)
+
+
 @pytest.fixture
 async def watch(guarded: House) -> AsyncIterator[BreakerWatch]:
     async with watching_breakers(guarded.tables.database) as opened:
