@@ -15,7 +15,7 @@ LOCKING := $(BIN)/uv pip compile pyproject.toml --quiet --group build --extra st
 	--generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test coverage check ci bench bench-overhead bench-choosing crash crash-takeover docs lock clean
+.PHONY: help setup demo up test coverage check ci bench bench-overhead bench-choosing bench-api crash crash-takeover docs lock clean
 
 help: ## say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | \
@@ -57,7 +57,10 @@ bench-overhead: $(DEV_STAMP) ## what Diorama adds to its providers' time; JSON=1
 bench-choosing: $(DEV_STAMP) ## what it costs to plan a step with 50 models after a million purchases
 	@$(BIN)/python -m bench.choosing
 
-bench: bench-overhead bench-choosing ## all measurements
+bench-api: $(DEV_STAMP) ## how fast requests are accepted and read, beside what FastAPI and PostgreSQL alone can do
+	@$(BIN)/python -m bench.api
+
+bench: bench-overhead bench-choosing bench-api ## all measurements
 
 crash: $(DEV_STAMP) ## kill everything everywhere, then audit; KILLS=300 PAUSES=20 BOUNDARIES=1 SEED=..., JSON=1: see bench-overhead
 	@$(BIN)/python -m tests.crash --boundaries $(or $(BOUNDARIES),1) --kills $(or $(KILLS),300) --pauses $(or $(PAUSES),20) \

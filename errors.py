@@ -6,15 +6,18 @@
     │   │                           TooExpensive, UnsupportedParameter
     │   ├── ImageRejected           ImageUrlForbidden, ImageUnreachable, ImageTooLarge, ImageNotDecodable
     │   ├── Unauthenticated, NotFound, AlreadyFinal, NotRetryable, IdempotencyKeyReused, WebhookRejected
-    │   ├── NotAnOperator, NotInReview, JobNotAdoptable
+    │   ├── NotAnOperator, NotInReview, JobNotAdoptable, NoRoomToBuyAgain, ScopeMissing, TenantSuspended
+    │   ├── BudgetExhausted, QuoteExpired, QuoteMismatch, QuoteUsed, PromptRefused
+    │   ├── RateLimited, QueueFull, DailyQuotaExhausted
+    │   ├── TooManyKeys, KeyEnded, TenantNameTaken, OwnKeysNotOffered
     │   ├── UrlForbidden, TooManyWebhookEndpoints, WebhookEndpointDisabled, WebhookSecretChanged
     ├── HostUnreachable             a host that a client named does not answer
-    ├── ServiceUnavailable          a server of ours is away: DatabaseUnavailable, EngineUnavailable
+    ├── ServiceUnavailable          a server of ours is away: DatabaseUnavailable, EngineUnavailable, ModerationUnavailable
     ├── ReconciliationUnfinished    a round of the reconciler goes on longer than a request can wait
     ├── ProviderError               what a provider answered, in our words
     │   ├── ProviderUnreachable, ProviderBusy, ProviderUnavailable, OutcomeUnknown
-    │   ├── LanePaused, CircuitOpen
-    │   ├── PolicyRefused, ProviderRejectedInput, ProviderCredentials, ProviderQuota, ModelGone
+    │   ├── LanePaused, CircuitOpen, ProviderBudgetExhausted, PromiseExhausted
+    │   ├── PolicyRefused (and OutputRefused), ProviderRejectedInput, ProviderCredentials, ProviderQuota, ModelGone
     │   ├── ProviderInterrupted, ModelFailed, OutputExpired, OutputCorrupt, OutputWrongSize
     │   ├── PurchaseNeverMade, PurchaseLost, PurchaseReplaced, JobNotFound (an OutcomeUnknown)
     │   └── JobCanceled, DeadlineExceeded
@@ -22,6 +25,9 @@
     ├── LeaseLost                   another attempt took over this purchase
     ├── WorkerStopping              this worker ends, and another goes on
     ├── WorkerVersionNotReady       a release of the worker cannot be given new runs yet
+    ├── PayloadUnreadable           what the engine keeps cannot be decrypted
+    ├── AuditChainBroken            an export of the audit log was changed
+    ├── CredentialUnreadable        a tenant's own provider key cannot be decrypted
     ├── GenerationCanceled          the caller asked to stop
     ├── WorkflowEnded               somebody or something ended the run of a generation from outside
     ├── PromptError                 UnknownPrompt, MissingVariables
@@ -216,6 +222,38 @@ class TooManyWebhookEndpoints(RequestError):
     suggestion = "Delete one that is not needed any more, or change one."
 
 
+class TooManyKeys(RequestError):
+    """The tenant has as many valid API keys as it may have; `most` says how many, for a rotation with those in their grace."""
+
+    code = "too_many_keys"
+    title = "There are as many API keys as there may be"
+    suggestion = "Revoke one that is not needed any more, or rotate one."
+
+
+class KeyEnded(RequestError):
+    """The API key was revoked, has expired, or was rotated before and its successor, `replaced_by`, was used."""
+
+    code = "key_ended"
+    title = "This API key cannot be rotated any more"
+    suggestion = "Rotate the key in its place, or make a new one."
+
+
+class OwnKeysNotOffered(RequestError):
+    """This service keeps no provider keys of tenants: it has no key to encrypt them by."""
+
+    code = "own_keys_not_offered"
+    title = "This service takes no provider keys of tenants"
+    suggestion = "The operator may set DIORAMA_CREDENTIAL_KEYS."
+
+
+class TenantNameTaken(RequestError):
+    """Another tenant has this name."""
+
+    code = "tenant_name_taken"
+    title = "There is a tenant of this name"
+    suggestion = "Choose another name, or change the tenant that is there."
+
+
 class WebhookEndpointDisabled(RequestError):
     """Nothing is sent to an endpoint that is disabled."""
 
@@ -264,6 +302,14 @@ class JobNotAdoptable(RequestError):
     suggestion = "Look the job up at the provider, or accept the purchase as lost, or resubmit it."
 
 
+class NoRoomToBuyAgain(RequestError):
+    """Buying it once more has no room in what was promised for the generation, or in the provider's budget; `of` says in which."""
+
+    code = "no_room_to_buy_again"
+    title = "There is no room to buy the picture once more"
+    suggestion = "Name a lower cost_usd if the purchase was charged less, have the provider's budget raised, or accept it as lost."
+
+
 class ServiceUnavailable(DioramaError):
     """A server that we depend on is away; nothing was accepted."""
 
@@ -283,6 +329,13 @@ class EngineUnavailable(ServiceUnavailable):
     """Temporal does not answer."""
 
     code = "engine_unavailable"
+
+
+class ModerationUnavailable(ServiceUnavailable):
+    """Whoever looks at prompts does not answer, and this tenant's are not accepted without a look."""
+
+    code = "moderation_unavailable"
+    title = "Prompts cannot be looked at right now"
 
 
 class ReconciliationUnfinished(DioramaError):
@@ -365,6 +418,89 @@ class TooExpensive(InvalidRequest):
     suggestion = "Allow more with max_cost_usd, or ask for fewer pictures, a lower quality or a smaller size."
 
 
+class BudgetExhausted(RequestError):
+    """What the request may cost does not fit a budget; `of`, `period`, `left_usd` and `resets_at` say which, and how long."""
+
+    code = "budget_exhausted"
+    title = "A budget has no room for this request"
+    suggestion = "Wait until the budget is whole again, ask for something cheaper, or have the budget raised."
+
+
+class QuoteExpired(RequestError):
+    """The price was promised for a while, and that is over."""
+
+    code = "quote_expired"
+    title = "The quote has expired"
+    suggestion = "Ask for a new quote."
+
+
+class QuoteMismatch(RequestError):
+    """The request is not the one that the price was promised for."""
+
+    code = "quote_mismatch"
+    title = "The quote is for another request"
+    suggestion = "Send the request exactly as it was quoted, or ask for a quote for this one."
+
+
+class QuoteUsed(RequestError):
+    """A quote is good for one generation."""
+
+    code = "quote_used"
+    title = "The quote has been used"
+    suggestion = "Ask for a new quote."
+
+
+class RateLimited(RequestError):
+    """Too many requests in too short a time; `limit` says which limit it was, `retry_after_s` how long to wait."""
+
+    code = "rate_limited"
+    title = "Too many requests"
+    retryable = True
+    suggestion = "Wait for as long as Retry-After says, then go on more slowly."
+
+
+class QueueFull(RequestError):
+    """So many generations of the tenant are under way that no more are accepted; `limit` is how many may be."""
+
+    code = "queue_full"
+    title = "Too many of your generations are under way"
+    retryable = True
+    suggestion = "Wait until some have ended, or cancel some."
+
+
+class DailyQuotaExhausted(RequestError):
+    """The tenant had all generations of this day; `limit` is how many, `resets_at` when the next day begins."""
+
+    code = "daily_quota_exhausted"
+    title = "The day's generations are used up"
+    retryable = True
+    suggestion = "Go on when the next day begins by UTC, or have the quota raised."
+
+
+class PromptRefused(RequestError):
+    """What is asked for may not be made here; `category` says why, `suggested_prompt` what may be, where there is something."""
+
+    code = "prompt_refused"
+    title = "This picture may not be made here"
+    suggestion = "Describe the picture in other words; suggested_prompt has some, where there are any."
+
+
+class ScopeMissing(RequestError):
+    """The key may not do this; `scope` is what it lacks."""
+
+    code = "scope_missing"
+    title = "This key may not do that"
+    suggestion = "Use a key with the scope that is named here."
+
+
+class TenantSuspended(RequestError):
+    """The tenant's keys are refused."""
+
+    code = "tenant_suspended"
+    title = "This account is suspended"
+    suggestion = "Ask the operator of this service."
+
+
 class UnsupportedParameter(InvalidRequest):
     """No model that may be chosen knows a parameter of the request; `parameter` says which."""
 
@@ -399,6 +535,15 @@ class PolicyRefused(ProviderError):
     suggestion = "Describe the picture in other words, or use another image."
 
 
+class OutputRefused(PolicyRefused):
+    """The finished picture is one that may not be kept here: it was paid for, and removed. Bought again, it would be as the first."""
+
+    code = "output_refused"
+    title = "The finished picture may not be shown here"
+    suggestion = "Describe the picture in other words: it was made and charged, but is not kept."
+    billed = "yes"
+
+
 class ProviderRejectedInput(ProviderError):
     """The provider found a parameter it does not accept."""
 
@@ -422,6 +567,26 @@ class ProviderQuota(ProviderError):
     code = "provider_quota"
     title = "The service's account at the image provider is out of budget"
     suggestion = "The operator must add budget at the provider."
+    failover = True
+
+
+class ProviderBudgetExhausted(ProviderError):
+    """What may be spent at this provider is spent; another one may do."""
+
+    code = "provider_budget_exhausted"
+    title = "The service may spend nothing more at this image provider"
+    suggestion = "The operator can raise the provider's budget; it is whole again with its next period."
+    failover = True
+
+
+class PromiseExhausted(ProviderError):
+    """One more purchase would cost more than was promised for the generation; a cheaper model may fit."""
+
+    code = "promise_exhausted"
+    title = "The picture cannot be bought again for the price that was promised"
+    suggestion = (
+        "Allow more with max_cost_usd, or leave it out: a request has room for one failed purchase per picture."
+    )
     failover = True
 
 
@@ -585,6 +750,32 @@ class WorkerVersionNotReady(DioramaError):
     title = "This release of the worker is not ready for new runs"
     retryable = True
     suggestion = "Start workers of this release with the same providers as the current one has, then promote it again."
+
+
+class AuditChainBroken(DioramaError):
+    """An export of the audit log is not as it was written; `line` is the first one that does not fit."""
+
+    code = "audit_chain_broken"
+    title = "The exported audit log was changed or cut off"
+    suggestion = "Export the same time again, and compare the two."
+
+
+class CredentialUnreadable(DioramaError):
+    """A tenant's own key at a provider is sealed by a key that is not here, or was changed."""
+
+    code = "credential_unreadable"
+    title = "A stored provider key cannot be decrypted"
+    suggestion = "DIORAMA_CREDENTIAL_KEYS must hold the key that it was encrypted by; or set the provider key anew."
+
+
+class PayloadUnreadable(DioramaError):
+    """A payload in the engine's history was encrypted by a key that is not here, or was changed."""
+
+    code = "payload_unreadable"
+    title = "The engine's records cannot be read"
+    suggestion = (
+        "The operator must put the missing key back among DIORAMA_PAYLOAD_KEYS: old keys stay until no run needs them."
+    )
 
 
 class GenerationCanceled(DioramaError):

@@ -15,6 +15,7 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.delivery import DeliveryActivities
+from activities.erasing import ErasureActivities
 from activities.generations import GenerationActivities
 from activities.pictures import PictureActivities
 from activities.planning import Planner
@@ -29,6 +30,7 @@ from contracts.names import (
     SEARCH_ATTRIBUTES,
     provider_queue,
 )
+from contracts.receipts import Receipts
 from contracts.webhook_secrets import WebhookSecrets
 from db.engine import Database
 from engine.queue_limits import QueueLimits
@@ -37,12 +39,13 @@ from engine.schedules import ensure_schedule
 from engine.worker_versions import WorkerVersions
 from errors import ConfigurationError
 from fault_points import fault_points
+from imaging.moderation import output_check
 from logs import configure_logging
 from providers.base import ImageProvider
 from providers.catalog import Catalog
 from public_http.client import PublicHttp
 from public_http.places import PublicPlaces
-from temporal_client import connect, ensure_search_attributes
+from temporal_client import connect, data_converter, ensure_search_attributes
 from worker_parts.health import HealthServer
 from worker_parts.making import MakingParts, make_pictures, open_making
 from worker_parts.providers import make_providers
@@ -56,12 +59,24 @@ from workflows.avatar_scene import AvatarScene
 from workflows.delete_session import DeleteSession
 from workflows.deliver_webhook import DeliverWebhook
 from workflows.enhance import Enhance
+from workflows.erase import Erase
 from workflows.image import Image
 from workflows.reconcile import Reconcile
 from workflows.scene import Scene
 from workflows.take_back import TakeBack
 
-WORKFLOWS: list[type] = [Avatar, Scene, AvatarScene, Image, Enhance, TakeBack, DeleteSession, DeliverWebhook, Reconcile]
+WORKFLOWS: list[type] = [
+    Avatar,
+    Scene,
+    AvatarScene,
+    Image,
+    Enhance,
+    TakeBack,
+    DeleteSession,
+    Erase,
+    DeliverWebhook,
+    Reconcile,
+]
 # Stay a little below what the provider allows, because a queue may burst for a second.
 SHARE_OF_LIMIT = 0.9
 # Receivers that hang are given 15 s each; what waits behind them waits at the engine, fairly shared among the tenants.
@@ -153,9 +168,12 @@ def make_main(
     replanning = ReplanActivities(database=database, planner=planner, metrics=FailoverMetrics(REGISTRY))
     undoing = UndoActivities(database=database, buyer=buyer, waiter=waiter, keeper=keeper)
     sessions = SessionActivities(database=database, keeper=keeper, keep=timedelta(hours=settings.keep_deleted_hours))
-    reconciler = make_reconciler(settings, providers, runs, parts)
+    receipts = Receipts(settings.token_secret.get_secret_value())
+    erasing = ErasureActivities(database=database, storage=parts.storage, keeper=keeper, receipts=receipts)
+    reconciler = make_reconciler(settings, runs, parts)
     main = [generations.open, generations.close, generations.begun, replanning.replan]
-    return [*main, undoing.undo_picture, sessions.delete_session, reconciler.reconcile]
+    main += [undoing.undo_picture, sessions.delete_session, erasing.erase, erasing.attest]
+    return [*main, reconciler.reconcile]
 
 
 async def start(
@@ -163,9 +181,13 @@ async def start(
 ) -> list[Worker]:
     """The Temporal workers, ready to run, as soon as the store and the engine answer; PostgreSQL may come later."""
     runtime = make_runtime(settings)
+    converter = data_converter(settings.payload_key_ring)
+    looks = output_check(settings.moderate_outputs)
 
     async def engine() -> Client:
-        client = await connect(settings.temporal_address, settings.temporal_namespace, runtime=runtime)
+        client = await connect(
+            settings.temporal_address, settings.temporal_namespace, converter=converter, runtime=runtime
+        )
         await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
         await ensure_schedule(client, settings.reconcile_every_s)
         return client
@@ -175,7 +197,7 @@ async def start(
         versions = WorkerVersions(client, settings.worker_deployment)
         turn = coming_to_its_turn(versions, settings.worker_build_id, promotes_itself=settings.worker_promotes_itself)
         await stack.enter_async_context(turn)
-    parts = await open_making(settings, catalog, providers, stack)
+    parts = await open_making(settings, catalog, providers, stack, looks)
     main, pictures = (
         make_main(settings, catalog, providers, Runs(client), parts),
         make_pictures(settings, catalog, parts),
@@ -216,7 +238,7 @@ def main() -> int:
     """Entry of `python -m worker`; 0 after a clean stop, 2 when the configuration is not usable."""
     try:
         settings = load_settings()
-        configure_logging(settings.log_level, "worker")
+        configure_logging(settings.log_level, "worker", vendor_text=settings.log_vendor_text)
         uvloop.run(run(settings))
     except ConfigurationError as error:
         print(error.detail, file=sys.stderr)  # noqa: T201 - logging may not be set up yet

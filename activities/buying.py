@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 import structlog
 
+from activities.accounts import Accounts
 from activities.buying_rules import BuyingRules
 from activities.cancellation import Wish, to_its_end
 from activities.failure_memory import facts_to_keep
@@ -62,7 +63,7 @@ class Buyer:
         witness: Witness | None = None,
     ) -> None:
         self._database = database
-        self._providers = providers
+        self._accounts = Accounts.over(providers)
         self._keeper = keeper
         self._rules = rules
         self.lost = LostPurchases(database, providers, keeper, rules)
@@ -129,10 +130,11 @@ class Buyer:
     async def _send(
         self, spend: Spend, purchase: Purchase, wish: Wish, *, alternatives: int, refused: ProviderError | None
     ) -> Spend:
-        provider = self._providers[spend.provider]
         async with AsyncExitStack() as passed:
             try:
+                provider = await self._accounts.of(spend)
                 await passed.enter_async_context(self._gates(provider, spend, alternatives))
+                provider = await self._accounts.of(spend)  # its tenant's key may have been replaced in the meantime
             except TimeoutError:
                 await self._give_up(spend, DeadlineExceeded(billed="no"))
             except (ProviderError, StorageError) as error:

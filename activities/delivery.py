@@ -34,7 +34,9 @@ class DeliveryActivities:
         A worker that dies between the POST and the commit leaves no trace of the POST: the next attempt makes it once more,
         with the same webhook-id. So receivers get each event at least once.
         """
-        with named(order.generation_id, delivery=str(order.delivery_id)), told_to_temporal():
+        # What is not of a generation has a trace of its own.
+        trace = order.generation_id or order.delivery_id
+        with named(trace, delivery=str(order.delivery_id)), told_to_temporal():
             async with self._database.transaction() as session:
                 parcel = await delivering.read(session, order.delivery_id)
             if not delivering.is_due(parcel.delivery, order):

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from db.models import Spend
 from db.traffic import Fault
 from errors import (
     CircuitOpen,
@@ -49,6 +50,14 @@ def fault_of(error: DioramaError, provider: str, model: str) -> Fault | None:
     if isinstance(error, OF_MODELS):
         return Fault(provider, model, error.code, at_once=at_once)
     return None
+
+
+def fault_in(spend: Spend, error: DioramaError) -> Fault | None:
+    """The same for a purchase. One with a tenant's own key is no evidence: what is wrong may be wrong with that account.
+
+    By the error it cannot be told: a key that was revoked ends as polls that nobody answers, and then as a missed deadline.
+    """
+    return None if spend.own_key else fault_of(error, spend.provider, spend.model)
 
 
 def is_told_already(error: DioramaError) -> bool:

@@ -76,7 +76,10 @@ class GenerationActivities:
     ) -> Opened:
         request = parse_request(generation.request)
         pictures = planned_pictures(request)
-        candidates = self._planner.plan(generation.id, request, pictures, standings)
+        within = request.within(
+            generation.quote_max_usd
+        )  # a price that was promised stays, whatever prices changed since
+        candidates = self._planner.plan(generation.id, within, pictures, standings)
         steps = tuple(
             StepPlan(step=planned.step, deadline_s=request.deadline_s, candidates=models)
             for planned, models in zip(pictures, candidates, strict=True)

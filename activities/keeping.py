@@ -12,13 +12,14 @@ from uuid import UUID
 import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from activities.accounts import Accounts
 from activities.patience import until_written
 from activities.store_gate import StoreGate
 from activities.stored_form import cost_in, new_asset, new_object
 from activities.wanted_form import WantedForm
 from contracts.pictures import PictureMade, PictureOrder
 from contracts.statuses import AssetRole, AssetState
-from db import assets, events, ledger, lives
+from db import assets, events, forgetting, ledger, lives
 from db.columns import now
 from db.engine import Database
 from db.models import Asset, Spend
@@ -32,6 +33,7 @@ from errors import (
     StorageError,
 )
 from imaging.fit import FittedPicture
+from imaging.moderation import OutputCheck
 from providers.base import FinishedPicture, ImageProvider, JobReport, RemoteFile
 from storage.base import ObjectStorage, StoredObject
 
@@ -71,11 +73,13 @@ class Keeper:
         storage: ObjectStorage,
         providers: Mapping[str, ImageProvider],
         rules: KeepingRules,
+        output_check: OutputCheck | None = None,
     ) -> None:
         self._database = database
         self._storage = storage
-        self._providers = providers
+        self._accounts = Accounts.over(providers)
         self._rules = rules
+        self._output_check = output_check
         self._room = asyncio.Semaphore(rules.at_once)
         self.gate = StoreGate(storage, at_once=rules.answers_at_once)
 
@@ -172,13 +176,15 @@ class Keeper:
                 return False
         await self.remove_object(asset.key)
         async with self._database.transaction("asset.deleted") as session:
-            if asset.generation_id is not None:
-                await lives.read(session, asset.generation_id, lock=True)
+            owner = asset.generation_id
+            generation = None if owner is None else await lives.read(session, owner, lock=True)
             if not await assets.end(session, asset_id):
                 return False  # somebody else was quicker, and has told of it
-            if asset.role not in {AssetRole.raw, AssetRole.partial} and asset.generation_id is not None:
+            if generation is not None and generation.erasure_id is not None:
+                await forgetting.redact_asset(session, asset_id)
+            if asset.role not in {AssetRole.raw, AssetRole.partial} and owner is not None:
                 data = {"step": asset.step, "asset_id": str(asset.id)} | ({"reason": reason} if reason else {})
-                await events.append(session, asset.generation_id, "picture.deleted", data)
+                await events.append(session, owner, "picture.deleted", data)
         return True
 
     async def remove_object(self, key: str) -> None:
@@ -200,7 +206,7 @@ class Keeper:
         for download in range(1, downloads + 1):
             try:
                 async with self._room:
-                    picture = await asyncio.to_thread(form.made_from, await self._bytes(spend, report))
+                    picture = await asyncio.to_thread(self._formed, form, await self._bytes(spend, report))
                     return await self._store(new_asset(spend, picture, AssetRole.picture), picture.body)
             except OutputCorrupt:  # the file may have been cut on its way
                 if download == downloads:
@@ -208,6 +214,18 @@ class Keeper:
                 log.info("picture.fetch_again", provider=spend.provider, download=download)
                 await asyncio.sleep(0.3 * 2**download)
         raise AssertionError
+
+    async def check(self, body: bytes) -> None:
+        """Looks at a picture, in one of the places for them. Raises OutputRefused for one that may not be shown."""
+        if self._output_check is not None:
+            async with self._room:
+                await asyncio.to_thread(self._output_check.check, body)
+
+    def _formed(self, form: WantedForm, body: bytes) -> FittedPicture:
+        picture = form.made_from(body)
+        if self._output_check is not None:
+            self._output_check.check(picture.body)
+        return picture
 
     async def _remove_if_taken_back(self, asset: Asset) -> None:
         """An undo that came between our put and our settling found no object: then ours is the one that is left."""
@@ -229,7 +247,8 @@ class Keeper:
 
     async def _downloaded(self, spend: Spend, output: RemoteFile) -> bytes:
         try:
-            return await self._providers[spend.provider].fetch_output(output, max_bytes=LARGEST_PICTURE_BYTES)
+            provider = await self._accounts.of(spend)
+            return await provider.fetch_output(output, max_bytes=LARGEST_PICTURE_BYTES)
         except OutputExpired:
             if spend.submitted_at is not None and now() - spend.submitted_at < OUTPUTS_KEPT:
                 raise ProviderUnavailable from None  # to be tried again, and by no means to be bought again

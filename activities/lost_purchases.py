@@ -3,10 +3,12 @@
 import asyncio
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
+from activities.accounts import Accounts
 from activities.buying_rules import BuyingRules
 from activities.keeping import Keeper, record_submitted
 from activities.patience import until_written
@@ -15,7 +17,7 @@ from db.columns import now
 from db.engine import Database
 from db.ledger import JobTaken
 from db.models import Spend
-from errors import JobNotFound, OutcomeUnknown, ProviderError, StorageUnavailable
+from errors import JobNotFound, OutcomeUnknown, ProviderCredentials, ProviderError, StorageUnavailable
 from providers.base import ImageProvider, LostJob
 
 log = structlog.get_logger(__name__)
@@ -28,7 +30,7 @@ class LostPurchases:
         self, database: Database, providers: Mapping[str, ImageProvider], keeper: Keeper, rules: BuyingRules
     ) -> None:
         self._database = database
-        self._providers = providers
+        self._accounts = Accounts.over(providers)
         self._keeper = keeper
         self._rules = rules
 
@@ -68,17 +70,25 @@ class LostPurchases:
 
         Raises ProviderUnavailable, ProviderUnreachable, ProviderBusy: it cannot say now, perhaps of the job that was named.
         """
-        provider = self._providers[spend.provider]
-        return await self._by_notice(spend) or await provider.find_lost(spend.token, spend.sent_at or spend.created_at)
+        try:
+            provider = await self._accounts.of(spend)
+            elsewhere = await self._accounts.is_replaced_since(spend)
+        except ProviderCredentials:  # of the tenant's own, and gone: nobody can ask any more
+            return LostJob(None, conclusive=False)
+        found = await self._by_notice(provider, spend) or await provider.find_lost(
+            spend.token, spend.sent_at or spend.created_at
+        )
+        # It is not in this account; it may be in the one before.
+        return replace(found, conclusive=False) if found.report is None and elsewhere else found
 
-    async def _by_notice(self, spend: Spend) -> LostJob | None:
+    async def _by_notice(self, provider: ImageProvider, spend: Spend) -> LostJob | None:
         """What a webhook knew of: its signature and our token in its URL say that it is ours, and the provider confirms it."""
         async with self._database.transaction() as session:
             job_id = await spend_lookup.job_named_in_notices(session, spend)
         if job_id is None:
             return None
         try:
-            return LostJob(await self._providers[spend.provider].poll(job_id), conclusive=True)
+            return LostJob(await provider.poll(job_id), conclusive=True)
         except JobNotFound:  # then the list has to say it
             return None
 

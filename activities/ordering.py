@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from contracts.requests import (
     AnyRequest,
@@ -26,7 +26,7 @@ from contracts.wishes import OutputFormat
 from db.ledger import PromptUsed
 from prompts.library import PromptLibrary
 
-REQUEST: TypeAdapter[AnyRequest] = TypeAdapter(GenerationRequest)
+REQUEST: TypeAdapter[AnyRequest] = TypeAdapter(GenerationRequest, config=ConfigDict(hide_input_in_errors=True))
 # The names under which words that no template made are on record.
 CLIENTS_WORDS, NO_WORDS = "client", "none"
 

@@ -80,6 +80,7 @@ class Partials:
 
     async def _keep(self, spend: Spend, number: int, body: bytes) -> None:
         facts = await asyncio.to_thread(inspect, body, max_bytes=LARGEST_BYTES)
+        await self._keeper.check(body)
         sha256 = hashlib.sha256(body).hexdigest()
         picture = FittedPicture(
             body=body, content_type=facts.content_type, width=facts.width, height=facts.height, sha256=sha256

@@ -26,7 +26,7 @@ from contracts.pictures import AssetRef, PictureMade, PictureOrder
 from contracts.requests import PlannedPicture
 from contracts.statuses import AssetState, SpendState
 from contracts.wishes import PictureTraits
-from db import assets, ledger, lives
+from db import assets, ledger, lives, promises
 from db.engine import Database
 from db.listener import Listener
 from db.models import Asset, Spend
@@ -111,6 +111,7 @@ class PictureActivities:
             generation = await lives.read_live(session, order.generation_id)
             spec = picture_spec(parse_request(generation.request), order.step, self._library)
             if order.possible_duplicate:
+                await promises.lock(session, order.generation_id)
                 await ledger.replace_earlier(session, order)
             return await ledger.claim(session, order, spec.prompt), spec
 
@@ -183,7 +184,9 @@ class PictureActivities:
         return WantedForm(size=planned.size, output_format=spec.output_format, delivered=expected)
 
     def _purchase(self, order: PictureOrder, spend: Spend, spec: PictureSpec) -> Purchase:
-        hook = f"{self._public_url}/v1/webhooks/{spend.provider}/{spend.token}" if self._public_url else None
+        # Webhooks are signed with a secret of the account, and that of a tenant's own is not known here.
+        can_hear = self._public_url is not None and not spend.own_key
+        hook = f"{self._public_url}/v1/webhooks/{spend.provider}/{spend.token}" if can_hear else None
         planned = spec.planned
         return Purchase(
             token=spend.token,

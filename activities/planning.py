@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
 from uuid import UUID
 
 from activities.standing_board import StandingBoard
@@ -17,10 +16,6 @@ from errors import LanePaused
 from providers.catalog import Catalog
 from providers.choosing import Circumstances, Option, in_order
 from providers.wish import Wish
-
-# What is mended after the picture was made is no reason to prefer another model.
-MENDED: Final = frozenset({"size", "output_format"})
-
 
 Options = Mapping[Option, Candidate]
 
@@ -84,22 +79,7 @@ class Planner:
         return tuple(self._options(candidates) for candidates in able)
 
     def _options(self, candidates: Sequence[Candidate]) -> Options:
-        return {self._option(position, one): one for position, one in enumerate(candidates)}
-
-    def _option(self, position: int, candidate: Candidate) -> Option:
-        entry = self._catalog.entry(candidate.provider, candidate.model)
-        provider = self._catalog.provider(candidate.provider)
-        return Option(
-            provider=candidate.provider,
-            model=candidate.model,
-            position=position,
-            price_usd=candidate.max_usd if candidate.likely_usd is None else candidate.likely_usd,
-            quality_rank=entry.quality_rank,
-            typical_s=entry.typical_s,
-            creates_per_minute=provider.creates_per_minute,
-            recoverable=provider.recoverable,
-            adjusted=any(told.parameter not in MENDED for told in candidate.adjustments),
-        )
+        return {self._catalog.option(position, one): one for position, one in enumerate(candidates)}
 
 
 def _circumstances(generation_id: UUID, request: AnyRequest) -> Circumstances:

@@ -92,7 +92,7 @@ class PurchaseGate:
     async def _obstacle(self, spend: Spend, *, begins: bool) -> Obstacle | None:
         """What keeps it back now; if it `begins` and nothing does, what it needs is taken."""
         standings = await self._board.standings()
-        obstacle = obstacle_in(standings, spend.provider, spend.model, now())
+        obstacle = obstacle_in(standings, spend.provider, spend.model, now(), own_key=spend.own_key)
         if obstacle is None and begins:
             obstacle = await self._without_trial_or_slot(*standings.both(spend.provider, spend.model))
         return obstacle
@@ -115,15 +115,20 @@ class PurchaseGate:
         return None
 
 
-def obstacle_in(standings: Standings, provider: str, model: str, at: datetime) -> Obstacle | None:
-    """What keeps a purchase back as far as standings say; None: nothing."""
+def obstacle_in(
+    standings: Standings, provider: str, model: str, at: datetime, *, own_key: bool = False
+) -> Obstacle | None:
+    """What keeps a purchase back as far as standings say; None: nothing.
+
+    `own_key`: it is made in a tenant's own account, which the provider did not tell to wait when it told ours.
+    """
     both = standings.both(provider, model)
     if any(row.mode is LaneMode.paused for row in both):
         return Obstacle(LanePaused())
     if any(row.breaker is BreakerState.open for row in both):
         return Obstacle(CircuitOpen())
     busy_s = max(((row.busy_until - at) / timedelta(seconds=1) for row in both if row.busy_until), default=0.0)
-    if busy_s > 0:
+    if busy_s > 0 and not own_key:
         return Obstacle(ProviderBusy(retry_after_s=busy_s), wait_s=busy_s, is_passed_by=busy_s > SHORT_WAIT_S)
     return None
 

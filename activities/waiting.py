@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from activities.accounts import Accounts
 from activities.read_pauses import ReadPauses
 from activities.witness import Silence, Witness
 from db import events
@@ -73,7 +74,7 @@ class Waiter:
         self._database = database
         self._witness = witness
         self._pauses = pauses
-        self._providers = providers
+        self._accounts = Accounts.over(providers)
         self._rules = rules
         self._waiting = 0
 
@@ -103,11 +104,11 @@ class Waiter:
 
     async def stopped(self, spend: Spend) -> JobReport:
         """Cancel the job at the provider and see how it ended, within seconds; a job may have finished just before."""
-        return await self.job_stopped(spend.provider, spend.provider_job_id or "")
+        return await self.job_stopped(spend, spend.provider_job_id or "")
 
-    async def job_stopped(self, provider_name: str, job_id: str) -> JobReport:
-        """The same for a job by its id. Its report is not final when the provider takes longer."""
-        provider = self._providers[provider_name]
+    async def job_stopped(self, spend: Spend, job_id: str) -> JobReport:
+        """The same for another job in the account of this purchase. Its report is not final when the provider takes longer."""
+        provider = await self._accounts.of(spend)
         report = await provider.cancel(job_id)
         for _ in range(10):
             if report.is_final:
@@ -135,10 +136,10 @@ class Waiter:
 
     async def _ask(self, spend: Spend, attempt: int, *, denials: Denials, silence: Silence) -> JobReport | None:
         job_id = spend.provider_job_id or ""
-        if self._pauses is not None:
+        if self._pauses is not None and not spend.own_key:
             await self._pauses.over(spend.provider, until=spend.deadline_at)
         try:
-            report = await self._providers[spend.provider].poll(job_id)
+            report = await (await self._accounts.of(spend)).poll(job_id)
         except TRANSIENT as error:
             log.debug("picture.poll", job_id=job_id, attempt=attempt, status=error.code)
             await silence.note(error)
@@ -155,7 +156,7 @@ class Waiter:
         return report
 
     async def _come_later(self, spend: Spend, error: ProviderBusy) -> None:
-        if self._pauses is None:
+        if self._pauses is None or spend.own_key:  # of a tenant's own account nobody else has to know
             await asyncio.sleep(min(error.retry_after_s, 30))
         else:
             await self._pauses.begin(spend.provider, for_s=error.retry_after_s)

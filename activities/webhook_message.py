@@ -9,9 +9,11 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from contracts.statuses import Status
-from db.delivering import Parcel
+from contracts.webhooks import WebhookEvent
+from db.delivering import AlertedBudget, Parcel
 from db.events import REOPENED
 from db.models import Event
+from db.refusals import end_of
 
 Header = tuple[bytes, bytes]
 
@@ -40,7 +42,30 @@ def signed_message(parcel: Parcel, secrets: Sequence[str], moment: datetime) -> 
     return WebhookMessage(tuple((name.encode(), value.encode()) for name, value in headers.items()), body.encode())
 
 
-def _content(event: Event) -> dict[str, Any]:
+def _content(event: Event | AlertedBudget) -> dict[str, Any]:
+    return _of_budget(event) if isinstance(event, AlertedBudget) else _of_generation(event)
+
+
+def _of_budget(event: AlertedBudget) -> dict[str, Any]:
+    alert, budget = event.alert, event.budget
+    path = f"/v1/budgets/{budget.id}"
+    about = {
+        "budget_id": str(budget.id),
+        "of": budget.of.value,
+        "owner": budget.owner,
+        "period": budget.period.value,
+        "hard": budget.hard,
+        "percent": alert.percent,
+        "used_usd": str(alert.used_usd),
+        "limit_usd": str(budget.limit_usd),
+        "begins_on": alert.begins_on.isoformat(),
+        "resets_at": end_of(budget.period, alert.begins_on).isoformat(),
+        "links": {"budgets": "/v1/budgets", "alerts": f"{path}/alerts"},
+    }
+    return {"type": WebhookEvent.budget_alert.value, "timestamp": alert.created_at.isoformat(), "data": about}
+
+
+def _of_generation(event: Event) -> dict[str, Any]:
     path = f"/v1/generations/{event.generation_id}"
     status = Status.queued if event.type == REOPENED else Status(event.type.removeprefix("generation."))
     about = {

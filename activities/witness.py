@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from activities.evidence import fault_of, is_told_already
+from activities.evidence import fault_in, is_told_already
 from activities.failures import PurchaseEnded
 from activities.standing_board import StandingBoard
 from contracts.standing import BreakerState
@@ -143,15 +143,18 @@ class Witness:
         was_trial = watch is not None and watch.is_trial
         if watch is not None and isinstance(error, ProviderBusy | ProviderUnreachable):
             watch.unsent()
-        if isinstance(error, ProviderBusy):
+        if isinstance(error, ProviderBusy) and not spend.own_key:
             await self._told(lambda: self._write_busy(spend, error.retry_after_s, ends_trial=was_trial))
             self._board.outdate()
+        elif watch is not None and was_trial and fault_in(spend, error) is None:
+            watch.is_trial = False
+            await self._told(lambda: self._write_end(spend))
         else:
             await self.unheard(spend, error)
 
     async def unheard(self, spend: Spend, error: DioramaError) -> None:
         """A call about a purchase that may be under way failed; what says nothing about health is passed over."""
-        if fault := fault_of(error, spend.provider, spend.model):
+        if fault := fault_in(spend, error):
             log.info("standing.fault", provider=spend.provider, model=spend.model, code=error.code)
 
             async def write() -> None:
@@ -167,7 +170,7 @@ class Witness:
             return
         # A deadline is the client's own; and what another attempt sent may be late because nobody looked after it.
         too_early = isinstance(failure, DeadlineExceeded) and not watch.had_time
-        if fault_of(failure, spend.provider, spend.model) and not too_early:
+        if fault_in(spend, failure) and not too_early:
             await self.failed(spend, failure)
         elif watch.is_trial:
             await self._told(lambda: self._write_end(spend))

@@ -1,1 +1,1 @@
-"""The HTTP API: parse, start or ask, answer. Composition root: api/app.py."""
+"""The HTTP API: parse, start or ask, answer. Composition roots: app.py, parts.py, assembly.py."""

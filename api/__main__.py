@@ -20,10 +20,11 @@ def main() -> None:
     except ConfigurationError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)
-    configure_logging(settings.log_level, "api")
+    configure_logging(settings.log_level, "api", vendor_text=settings.log_vendor_text)
     # When all is in order uvicorn raises the signal that ended it once more, and a clean stop would look like a crash.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    build_server(app, host=settings.api_host, port=settings.api_port, stopping=stopping).run()
+    proxies = settings.trusted_proxies
+    build_server(app, host=settings.api_host, port=settings.api_port, stopping=stopping, trusted_proxies=proxies).run()
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ class DispatchMarks:
     async def write(self) -> None:
         """Write all down. Raises DatabaseUnavailable."""
         if begun := dict(self._generations):
-            async with self._database.transaction("generation.dispatched") as session:
+            async with self._database.statement("generation.dispatched") as session:
                 await generations.mark_dispatched(session, list(begun.values()))
             _forget(self._generations, begun)
         if sent := dict(self._deliveries):

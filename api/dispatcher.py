@@ -17,11 +17,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from api.dispatch_marks import DispatchMarks
 from api.metrics import Metrics
+from contracts.erasures import ErasureOrder
 from contracts.names import workflow_id
-from db import generations, sessions
+from db import erasures, generations, sessions, tenants
 from db.columns import now
 from db.engine import Database
-from engine.starts import RPC_TIMEOUT, GenerationStart, SessionDeletionStart, Start
+from engine.starts import RPC_TIMEOUT, ErasureStart, GenerationStart, SessionDeletionStart, Start
 from errors import DatabaseUnavailable
 from fault_points import Reach, pass_by
 
@@ -156,10 +157,14 @@ class Dispatcher:
         async with self._database.transaction() as session:
             forgotten = await generations.undispatched(session, older_than=SWEEP_AGE, limit=SWEEP_LIMIT)
             doomed = await sessions.undeleted(session, before=before, limit=100) if deletions else ()
+            wishes = await erasures.unverified(session, before=now() - SWEEP_AGE, limit=100) if deletions else ()
+            weights = await tenants.weights(session, {generation.tenant_id for generation in forgotten})
         for generation in forgotten:
-            self.start_soon(GenerationStart.of(generation))
+            self.start_soon(GenerationStart.of(generation, weight=weights[generation.tenant_id]))
         for deletion in doomed:
             self.start_soon(SessionDeletionStart(deletion))
+        for wish in wishes:
+            self.start_soon(ErasureStart(ErasureOrder(erasure_id=wish.id, tenant_id=wish.tenant_id)))
 
     async def _cancel(self, workflow: str) -> None:
         self._reach("workflow.cancel:before")

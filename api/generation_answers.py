@@ -102,6 +102,7 @@ class GenerationAnswer(Frozen):
     progress: float = Field(ge=0, le=1)
     request: dict[str, Any] = Field(description="The request as it was accepted, with defaults filled in.")
     session_id: str | None
+    user_id: str | None = None
     tags: tuple[str, ...]
     quote_max_usd: Decimal
     cost_usd: Decimal | None
@@ -126,6 +127,7 @@ class GenerationAnswer(Frozen):
             progress=row.progress,
             request=row.request,
             session_id=row.session_id,
+            user_id=row.user_id,
             tags=tuple(row.tags),
             quote_max_usd=row.quote_max_usd,
             cost_usd=row.cost_usd,

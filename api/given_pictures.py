@@ -15,18 +15,22 @@ from errors import ImageTooLarge, NotFound
 MOST_UPSCALED_PIXELS = 4096 * 4096
 
 
-async def check_given_pictures(session: AsyncSession, tenant_id: UUID, request: AnyRequest) -> None:
+async def check_given_pictures(
+    session: AsyncSession, tenant_id: UUID, request: AnyRequest, *, only_look: bool = False
+) -> None:
     """Hold them until the transaction ends; from then on the generation itself keeps them (db/retention.py).
+
+    `only_look`: no generation is about to use them.
 
     Raises NotFound naming the field, ImageTooLarge when the request would make one larger than can be kept.
     """
     given = given_pictures(request)
-    if given:  # before they are held: a lock that is shared by two cannot become either's own
+    if given and not only_look:  # before they are held: a lock that is shared by two cannot become either's own
         await input_assets.mark_used(session, tenant_id, {picture.asset_id for picture in given})
     found: dict[UUID, Asset] = {}
     # In one order with all others who hold several: or two could wait for each other.
     for picture in sorted(given, key=lambda one: one.asset_id):
-        readable = await assets_read.of_tenant(session, tenant_id, picture.asset_id, hold=True)
+        readable = await assets_read.of_tenant(session, tenant_id, picture.asset_id, hold=not only_look)
         if readable is None or not readable[1]:
             raise NotFound(f"There is no picture with the id in {picture.field}.")
         if readable[0].role is AssetRole.partial:

@@ -65,6 +65,17 @@ class SessionLinks(Frozen):
         )
 
 
+class ErasureLinks(Frozen):
+    """What can be asked about an erasure."""
+
+    self_: str = Field(alias="self", examples=["/v1/erasures/0199c0de-0000-7000-8000-000000000005"])
+
+    @classmethod
+    def of(cls, erasure_id: UUID) -> Self:
+        """The links of one erasure."""
+        return cls.model_validate({"self": f"/v1/erasures/{erasure_id}"})
+
+
 class WebhookEndpointLinks(Frozen):
     """What can be asked about a webhook endpoint."""
 
@@ -87,10 +98,10 @@ class DeliveryLinks(Frozen):
     self_: str = Field(alias="self", examples=["/v1/webhook-deliveries/0199c0de-0000-7000-8000-000000000004"])
     replay: str
     endpoint: str
-    generation: str
+    generation: str | None
 
     @classmethod
-    def of(cls, delivery_id: UUID, endpoint_id: UUID, generation_id: UUID) -> Self:
+    def of(cls, delivery_id: UUID, endpoint_id: UUID, generation_id: UUID | None) -> Self:
         """The links of one delivery."""
         path = f"/v1/webhook-deliveries/{delivery_id}"
         return cls.model_validate(
@@ -98,6 +109,6 @@ class DeliveryLinks(Frozen):
                 "self": path,
                 "replay": f"{path}/replay",
                 "endpoint": f"/v1/webhook-endpoints/{endpoint_id}",
-                "generation": f"/v1/generations/{generation_id}",
+                "generation": f"/v1/generations/{generation_id}" if generation_id else None,
             }
         )

@@ -10,6 +10,7 @@ from fastapi import Request
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.answer_headers import added_headers
 from api.metrics import Metrics
 from api.problems import unexpected_problem
 
@@ -58,7 +59,8 @@ class Observation:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                own = [(b"x-request-id", request_id.encode()), *added_headers(scope)]
+                message["headers"] = [*message.get("headers", ()), *own]
             await send(message)
 
         structlog.contextvars.bind_contextvars(request_id=request_id)

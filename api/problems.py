@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 import errors
+from api.allowed_methods import allowed_methods
 from contracts.frozen import Frozen
 from contracts.statuses import Kind
 
@@ -32,10 +33,25 @@ STATUSES: dict[type[errors.DioramaError], int] = {
     errors.IdempotencyKeyReused: 422,
     errors.WebhookRejected: 401,
     errors.NotAnOperator: 403,
+    errors.PromptRefused: 422,
+    errors.ScopeMissing: 403,
+    errors.TenantSuspended: 403,
+    errors.BudgetExhausted: 402,
+    errors.QuoteExpired: 410,
+    errors.QuoteMismatch: 422,
+    errors.QuoteUsed: 409,
+    errors.RateLimited: 429,
+    errors.QueueFull: 429,
+    errors.DailyQuotaExhausted: 429,
     errors.NotInReview: 409,
     errors.JobNotAdoptable: 409,
+    errors.NoRoomToBuyAgain: 409,
     errors.UrlForbidden: 422,
     errors.TooManyWebhookEndpoints: 409,
+    errors.TooManyKeys: 409,
+    errors.KeyEnded: 409,
+    errors.TenantNameTaken: 409,
+    errors.OwnKeysNotOffered: 409,
     errors.WebhookEndpointDisabled: 409,
     errors.WebhookSecretChanged: 409,
     errors.ServiceUnavailable: 503,
@@ -48,6 +64,7 @@ STATUSES: dict[type[errors.DioramaError], int] = {
 CODES = {
     400: "bad_request",
     401: "unauthenticated",
+    402: "payment_required",
     403: "forbidden",
     404: "not_found",
     405: "method_not_allowed",
@@ -58,11 +75,13 @@ CODES = {
     415: "unsupported_media_type",
     416: "range_not_satisfiable",
     422: "invalid_request",
+    429: "too_many_requests",
     500: "internal_error",
     503: "service_unavailable",
 }
 
 KINDS = frozenset(kind.value for kind in Kind)
+_WITH_A_KEY = (403, 429)
 RETRY_AFTER_S = "2"  # a restart of PostgreSQL or of the store takes about a second on the local stack
 
 
@@ -91,13 +110,16 @@ class Problem(BaseModel):
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses=` of a route that can answer with these problems."""
+    """The `responses=` of a route that can answer with these problems.
+
+    Where a key is asked for (401), it may also lack a scope (403), or ask too often (429).
+    """
     return {
         status: {
             "description": HTTPStatus(status).phrase,
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
-        for status in statuses
+        for status in sorted({*statuses, *(_WITH_A_KEY if 401 in statuses else ())})
     }
 
 
@@ -137,6 +159,8 @@ def _diorama_error(request: Request, error: errors.DioramaError) -> Response:
         headers["WWW-Authenticate"] = 'Bearer realm="diorama"'
     if status == 503:
         headers["Retry-After"] = RETRY_AFTER_S
+    if status == 429 and "retry_after_s" in error.facts:
+        headers["Retry-After"] = str(error.facts["retry_after_s"])
     if status >= 500:
         log.warning("request.failed", code=error.code, cause=type(error.__cause__).__name__)
     if status >= 500:  # of a fault of ours, a client learns its name and when to come back, and nothing else
@@ -161,7 +185,10 @@ def _framework_error(request: Request, error: HTTPException) -> Response:
     if error.status_code in {204, 304}:  # these have no body, and a client that gets one waits or stumbles
         return Response(status_code=error.status_code, headers=dict(error.headers or {}))
     code = CODES.get(error.status_code, "error")
-    return problem_response(request, error.status_code, code, detail=error.detail, headers=error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        headers["Allow"] = allowed_methods(request)
+    return problem_response(request, error.status_code, code, detail=error.detail, headers=headers)
 
 
 def _pointer(location: Sequence[str | int]) -> str:

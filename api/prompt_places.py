@@ -44,6 +44,26 @@ def prompt_place(request: AnyRequest, step: Step | None) -> PromptPlace | None:
     return PromptPlace(("scene", "details"), request.scene.details, 1000) if request.scene.details else None
 
 
+def prompt_places(request: AnyRequest) -> tuple[PromptPlace, ...]:
+    """All words of the client's that pictures are made of, in order. What is not wanted is `negative_prompt`."""
+    if isinstance(request, EnhanceRequest):
+        return ()
+    if isinstance(request, ImageRequest):
+        return (PromptPlace(("prompt",), request.prompt, 32_000),)
+    places: list[PromptPlace] = []
+    if not isinstance(request, SceneRequest):
+        places.append(PromptPlace(("avatar", "description"), request.avatar.description, 2000))
+        places.append(PromptPlace(("avatar", "style"), request.avatar.style, 1000))
+    if not isinstance(request, AvatarRequest):
+        places.append(PromptPlace(("scene", "details"), request.scene.details, 1000))
+    return tuple(place for place in places if place.text)
+
+
+def negative_prompt(request: AnyRequest) -> str | None:
+    """The client's words for what is not wanted."""
+    return request.traits.negative_prompt if isinstance(request, ImageRequest) else None
+
+
 def changed(request: AnyRequest, changes: Mapping[tuple[str, ...], Any]) -> AnyRequest:
     """The request with other values at these paths, checked anew. Raises ValidationError."""
     body = request.model_dump(mode="json")

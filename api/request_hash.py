@@ -6,6 +6,8 @@ from typing import Any, Final
 
 from contracts.requests import AnyRequest
 
+# Another promise about the price makes no other request.
+NEVER_COUNTED: Final = {"quote_id"}
 # These fields count although nobody gave them, as they did when there were no others: keys of that time still hold. A field
 # that came later counts only where it is given, so that no release changes the hash of a request that does not use it.
 ALWAYS_COUNTED: Final[dict[str, Any]] = {
@@ -27,7 +29,7 @@ ALWAYS_COUNTED: Final[dict[str, Any]] = {
 def request_hash(request: AnyRequest) -> str:
     """The same for requests that mean the same, however their JSON was written, and in every release."""
     always = request.model_dump(mode="json", include=ALWAYS_COUNTED)
-    counted = _merged(always, request.model_dump(mode="json", exclude_defaults=True))
+    counted = _merged(always, request.model_dump(mode="json", exclude_defaults=True, exclude=NEVER_COUNTED))
     canonical = json.dumps(counted, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 

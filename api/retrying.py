@@ -43,6 +43,7 @@ def request_again(row: Generation, wanted: RetryRequest) -> AnyRequest:
     if row.status not in FAILED:
         raise NotRetryable(f"The generation is {row.status}.", status_now=row.status.value)
     request = parse_request(row.request)
+    request = request.model_copy(update={"quote_id": None})  # it was good for that one
     changes: dict[tuple[str, ...], Any] = {
         (name,): value for name, value in wanted.model_dump(mode="json", exclude_unset=True, exclude={"prompt"}).items()
     }

@@ -11,11 +11,16 @@ from starlette.exceptions import HTTPException
 MAX_JSON_BYTES = 64 * 1024  # the longest valid request is about 5 kB
 
 
-async def read_bounded(request: Request, max_bytes: int) -> bytes:
-    """The body, of at most `max_bytes` bytes. Raises HTTPException 413, before reading when the client says how long."""
+def check_declared(request: Request, max_bytes: int) -> None:
+    """Raises HTTPException 413 when the client says that its body has more than `max_bytes` bytes."""
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and int(declared[:20]) > max_bytes:
         raise HTTPException(413, f"The body may have at most {max_bytes} bytes.")
+
+
+async def read_bounded(request: Request, max_bytes: int) -> bytes:
+    """The body, of at most `max_bytes` bytes. Raises HTTPException 413, before reading when the client says how long."""
+    check_declared(request, max_bytes)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

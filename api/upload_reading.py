@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from api.safe_fetch import MAX_BYTES
-from api.strict_json import read_bounded
+from api.strict_json import check_declared, read_bounded
 from errors import ServiceUnavailable
 
 RAW_TYPES = frozenset({"image/png", "image/jpeg", "image/webp", "application/octet-stream"})
@@ -77,6 +77,7 @@ async def _body(request: Request) -> bytes:
 
 
 async def _file_in_form(request: Request) -> bytes:
+    check_declared(request, MAX_FORM_BYTES)
     bounded = Request(request.scope, _bounded(request.receive))
     async with bounded.form(max_files=1, max_fields=1) as form:
         files = [value for name in FIELDS for value in form.getlist(name) if isinstance(value, UploadFile)]

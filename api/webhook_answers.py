@@ -27,7 +27,11 @@ Url = Annotated[
 Description = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*$", max_length=200)]
 Events = Annotated[
     tuple[WebhookEvent, ...],
-    Field(max_length=20, description="Empty: all of them.", examples=[["generation.succeeded", "generation.failed"]]),
+    Field(
+        max_length=20,
+        description="Empty: all of generations. `budget.alert` has to be named, by a key with the scope `admin`.",
+        examples=[["generation.succeeded", "generation.failed"]],
+    ),
     AfterValidator(_sorted_once),
 ]
 
@@ -100,8 +104,9 @@ class DeliveryAnswer(Frozen):
 
     id: UUID
     endpoint_id: UUID
-    generation_id: UUID
-    event_seq: int
+    generation_id: UUID | None = Field(description="Null for what is of no generation: a budget's alert.")
+    event_seq: int | None
+    alert_id: UUID | None = Field(description="The budget's alert that it tells of.")
     event_type: str
     state: DeliveryState
     run: int = Field(description="1, and one more for each replay.")

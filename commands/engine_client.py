@@ -4,7 +4,7 @@ from temporalio.client import Client
 
 from commands.troubles import ServerUnreachable
 from config import Settings
-from temporal_client import connect
+from temporal_client import connect, data_converter
 
 
 class EngineAway(ServerUnreachable):
@@ -17,7 +17,8 @@ class EngineAway(ServerUnreachable):
 
 async def engine_client(settings: Settings) -> Client:
     """A connected client of the settings' engine. Raises EngineAway."""
+    converter = data_converter(settings.payload_key_ring)
     try:
-        return await connect(settings.temporal_address, settings.temporal_namespace)
+        return await connect(settings.temporal_address, settings.temporal_namespace, converter=converter)
     except RuntimeError as trouble:  # what the SDK raises when nobody answers
         raise EngineAway(f"No answer from Temporal at {settings.temporal_address}.") from trouble

@@ -80,6 +80,21 @@ class DioramaClient:
         """Any other question to the API; no answer's body is {}. Raises RequestRefused, ServerUnreachable."""
         return await self._ask(method, path, query=query, body=body)
 
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        """Any question whose answer is not JSON, or whose body is not. Raises RequestRefused, ServerUnreachable."""
+        request = self._http.build_request(
+            method, path, params=query, content=content, headers=headers, timeout=UPLOAD_S
+        )
+        return (await self._send(request)).content
+
     async def download(self, path: str) -> bytes:
         """What is behind a link of the API. Raises RequestRefused, ServerUnreachable."""
         return (await self._send(self._http.build_request("GET", path))).content

@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 PATH = "/v1/operations/reviews"
 Purchase = Annotated[str, typer.Argument(metavar="ID", help="The purchase's id, from `diorama reviews list`.")]
-Note = Annotated[str, typer.Option(help="Why; it is kept in the audit log.")]
+Note = Annotated[str, typer.Option(help="Why; it is kept in the audit log, where the tenant reads it.")]
 Cost = Annotated[
     str | None, typer.Option(metavar="USD", help="What the purchase is to count with. Default: the catalog's price.")
 ]

@@ -22,16 +22,16 @@ async def save(screen: Screen, client: DioramaClient, generation: Json, folder: 
         if hashlib.sha256(body).hexdigest() != picture["sha256"]:
             raise PictureDamaged(f"The {picture['step']} did not arrive whole.")
         path = folder / f"{picture['step']}.{SUFFIXES.get(picture['content_type'], 'bin')}"
-        _write(path, body)
+        write(path, body)
         screen.say(f"  {path}  {picture['width']}x{picture['height']}, {len(body) / 1024:.0f} KiB")
         screen.record("saved", step=picture["step"], path=str(path), width=picture["width"], height=picture["height"])
     record = folder / "generation.json"
-    _write(record, (json.dumps(generation, indent=2, ensure_ascii=False) + "\n").encode())
+    write(record, (json.dumps(generation, indent=2, ensure_ascii=False) + "\n").encode())
     screen.say(f"  {record}")
 
 
-def _write(path: Path, body: bytes) -> None:
-    """In one step, so that nobody sees half a picture."""
+def write(path: Path, body: bytes) -> None:
+    """Make or replace a file, in one step, so that nobody sees half of it. Raises ConfigurationError."""
     fresh = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from config import Settings, explain
+from config import Settings, explain, secrets_in_files
 from deploy.checkup_settings import GivenSettings
 from deploy.environment import stack_environment
 from deploy.options import FOR_PEOPLE
@@ -31,6 +31,6 @@ async def server_settings(stack_dir: Path) -> Settings:
     prefix = "DIORAMA_"
     given = {name.removeprefix(prefix).lower(): text for name, text in environment.items() if name.startswith(prefix)}
     try:
-        return GivenSettings.model_validate(given)
+        return GivenSettings.model_validate(given | secrets_in_files(given))
     except ValidationError as error:
         raise ConfigurationError(explain(error)) from None

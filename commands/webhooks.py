@@ -38,7 +38,8 @@ def add(
     url: Annotated[str, typer.Argument(metavar="URL", help="https, on a public host.")],
     *,
     event: Annotated[
-        list[str] | None, typer.Option(help="Such as generation.succeeded; may be repeated. Default: all.")
+        list[str] | None,
+        typer.Option(help="Such as generation.succeeded; may be repeated. Default: all of generations."),
     ] = None,
     description: Annotated[str, typer.Option(help="What it is for; people see it.")] = "",
     api_url: ApiUrl = None,
@@ -218,11 +219,12 @@ def _endpoints(found: list[Json]) -> Table:
 
 def _deliveries(found: list[Json]) -> Table:
     table = Table(Column("id", no_wrap=True, min_width=36), box=None, header_style="dim")
-    for title in ("event", "state", "attempts", "answer", "next or ended", "generation"):
+    for title in ("event", "state", "attempts", "answer", "next or ended", "of"):
         table.add_column(title)
     for one in found:
         moment = (one["next_attempt_at"] or one["ended_at"] or "")[:19].replace("T", " ")
         answer = one["last_error"] or ("" if one["last_status"] is None else str(one["last_status"]))
         attempts = str(one["attempts"])
-        table.add_row(one["id"], one["event_type"], one["state"], attempts, answer, moment, one["generation_id"])
+        of = one["generation_id"] or "a budget"
+        table.add_row(one["id"], one["event_type"], one["state"], attempts, answer, moment, of)
     return table

@@ -11,6 +11,7 @@ WORKFLOW_AVATAR_SCENE = "diorama.AvatarScene"
 WORKFLOW_IMAGE = "diorama.Image"
 WORKFLOW_ENHANCE = "diorama.Enhance"
 WORKFLOW_DELETE_SESSION = "diorama.DeleteSession"
+WORKFLOW_ERASE = "diorama.Erase"
 
 WORKFLOW_TAKE_BACK = "diorama.TakeBack"
 WORKFLOW_RECONCILE = "diorama.Reconcile"
@@ -23,6 +24,8 @@ ACTIVITY_REPLAN = "generation.replan"
 ACTIVITY_MAKE_PICTURE = "picture.make"
 ACTIVITY_UNDO_PICTURE = "picture.undo"
 ACTIVITY_DELETE_SESSION = "session.delete"
+ACTIVITY_ERASE = "erasure.erase"
+ACTIVITY_ATTEST = "erasure.attest"
 ACTIVITY_RECONCILE = "reconcile.check"
 ACTIVITY_DELIVER = "webhook.deliver"
 
@@ -37,8 +40,11 @@ SEARCH_ATTRIBUTES = (SEARCH_KIND, SEARCH_TENANT, SEARCH_STATUS)
 CHANNEL_EVENT = "diorama_event"  # a generation got an event; payload: generation id
 CHANNEL_ENDED = "diorama_ended"  # a generation has ended; payload: generation id
 CHANNEL_WAKE = "diorama_wake"  # a provider sent word about a generation's job; payload: generation id
-CHANNEL_DELIVERY = "diorama_delivery"  # an event is to be delivered to a tenant's endpoint; payload: generation id
+CHANNEL_DELIVERY = (
+    "diorama_delivery"  # an event is to be delivered to a tenant's endpoint; payload: generation or alert id
+)
 CHANNEL_CANCEL = "diorama_cancel"  # a client wants to stop a generation; payload: generation id
+CHANNEL_BUDGET = "diorama_budget"  # a share of a budget was reached; payload: the budget's id
 CHANNEL_STANDING = "diorama_standing"  # a breaker or an operator changed how a provider stands; payload: its name
 
 

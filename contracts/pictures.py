@@ -14,14 +14,16 @@ from contracts.wishes import Adjustment
 class Candidate(Frozen):
     """A model that can make the picture; what one purchase may cost at most, and what the catalog expects (USD).
 
-    `adjustments`: how its picture differs from what was asked for: wishes that it cannot meet as they are, which only
-    fallbacks have, and what is mended after the picture was made (its size, its format).
+    `price_version`: the day on which the prices were compared with what the vendor publishes. `adjustments`: how its picture
+    differs from what was asked for: wishes that it cannot meet as they are, which only fallbacks have, and what is mended
+    after the picture was made (its size, its format).
     """
 
     provider: str
     model: str
     max_usd: Decimal
     likely_usd: Decimal | None = None
+    price_version: str | None = None
     unknown_policy: Literal["review", "resubmit"]
     adjustments: tuple[Adjustment, ...] = ()
 

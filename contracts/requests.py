@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -18,11 +18,14 @@ Details = Annotated[str, StringConstraints(strip_whitespace=True, max_length=100
 ThemeName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{1,60}$")]
 Tag = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,50}$")]
 SessionId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,100}$")]
+UserId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,100}$")]
 # As long as OpenAI takes them; with that, the whole prompt is the client's own.
 Prompt = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=32_000)]
 ProviderName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,50}$")]
 Pixels = Annotated[str, StringConstraints(pattern=r"^(native|[1-9][0-9]{1,3}x[1-9][0-9]{1,3})$")]
 Quality = Literal["low", "medium", "high"]
+# What the catalog's `prompt_max_usd` has room for.
+USUAL_TOKENS: Final = 6000
 AvatarSize = Literal["1024x1024", "native"]
 SceneSize = Literal["1920x1080", "1280x720", "native"]
 
@@ -53,6 +56,9 @@ class RequestOptions(Frozen):
     """What every kind takes."""
 
     session_id: SessionId | None = Field(default=None, description="Groups generations; listed and deleted as one.")
+    user_id: UserId | None = Field(
+        default=None, description="Which of your own users it is for, in a word of yours: usage is told by it."
+    )
     tags: tuple[Tag, ...] = Field(default=(), max_length=10)
     quality: Quality = "medium"
     provider: str | None = Field(default=None, max_length=50, description="Empty: the catalog's order.")
@@ -69,6 +75,15 @@ class RequestOptions(Frozen):
         default=None, description="What the whole generation may cost at most, in USD."
     )
     deadline_s: Annotated[int, Field(ge=5, le=1800)] = Field(default=300, description="Seconds a picture may take.")
+    quote_id: UUID | None = Field(
+        default=None,
+        description="A quote for this very request: it costs no more than its max_usd, whatever prices changed.",
+    )
+
+    def within(self, usd: Decimal) -> Self:
+        """The same request, which may cost no more than this (USD)."""
+        most = usd if self.max_cost_usd is None else min(usd, self.max_cost_usd)
+        return self.model_copy(update={"max_cost_usd": most})
 
     @model_validator(mode="after")
     def _pinned_names_a_model(self) -> Self:
@@ -159,13 +174,17 @@ GenerationRequest = Annotated[AnyRequest, Field(discriminator="kind")]
 
 @dataclass(frozen=True, slots=True)
 class PlannedPicture:
-    """One picture of a request: its size in pixels (None: what the model gives) and how many pictures it starts from."""
+    """One picture of a request: its size in pixels (None: what the model gives) and how many pictures it starts from.
+
+    `prompt_tokens`: so many the client's own words are at most, in steps of USUAL_TOKENS; 0: no more than that.
+    """
 
     step: Step
     size: tuple[int, int] | None
     references: int
     capability: Capability = "text_to_image"
     traits: PictureTraits = field(default_factory=PictureTraits)
+    prompt_tokens: int = 0
 
     @property
     def shape(self) -> Shape:
@@ -206,7 +225,14 @@ def _variant(request: ImageRequest, number: int) -> PlannedPicture:
         references=len(request.image_asset_ids),
         capability=request.capability,
         traits=traits,
+        prompt_tokens=_most_tokens(request.prompt),
     )
+
+
+def _most_tokens(prompt: str) -> int:
+    """No token is shorter than a byte. In steps, so that there are few different plans."""
+    steps = len(prompt.encode()) // USUAL_TOKENS
+    return (steps + 1) * USUAL_TOKENS if steps else 0
 
 
 def pixels(size: str) -> tuple[int, int] | None:

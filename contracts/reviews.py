@@ -18,9 +18,9 @@ class ReviewAction(StrEnum):
 
 
 # Control characters but tab and newline have no place in a note, and PostgreSQL takes no NUL.
-Note = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=r"^[^\x00-\x08\x0b-\x1f]*$")
-]
+_WORDS = r"^[^\x00-\x08\x0b-\x1f]*$"
+Note = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000, pattern=_WORDS)]
+NoteIfAny = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000, pattern=_WORDS)]
 JobId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
@@ -28,7 +28,10 @@ class Decision(Frozen):
     """A decision with its reason. `cost_usd` is what the purchase counts with, at most what is held for it."""
 
     action: ReviewAction
-    note: Note = Field(description="Why; kept in the audit log.", examples=["seen in the provider's dashboard"])
+    note: Note = Field(
+        description="Why; kept in the audit log, where the tenant reads it.",
+        examples=["seen in the provider's dashboard"],
+    )
     job_id: JobId | None = Field(default=None, description="For `adopt`: the job's id at the provider.")
     cost_usd: Decimal | None = Field(
         default=None, ge=0, max_digits=12, decimal_places=6, description="Empty: the catalog's price."

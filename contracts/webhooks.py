@@ -18,6 +18,7 @@ class WebhookEvent(StrEnum):
     canceled = "generation.canceled"
     needs_review = "generation.needs_review"
     reopened = "generation.reopened"
+    budget_alert = "budget.alert"
 
 
 class DeliveryTrouble(StrEnum):
@@ -41,10 +42,13 @@ class DisabledReason(StrEnum):
 
 
 class DeliveryInput(Frozen):
-    """What a delivery's workflow is started with; `attempts` is how many were made in the runs before this one."""
+    """What a delivery's workflow is started with; `attempts` is how many were made in the runs before this one.
+
+    Without a `generation_id` it tells of something else.
+    """
 
     delivery_id: UUID
-    generation_id: UUID
+    generation_id: UUID | None = None
     run: int = 1
     attempts: int = 0
 
@@ -53,7 +57,7 @@ class AttemptOrder(Frozen):
     """Make attempt `number` (from 1, over all runs); when it fails, the next comes after `pause_s` seconds; None: it is the last."""
 
     delivery_id: UUID
-    generation_id: UUID
+    generation_id: UUID | None = None
     run: int
     number: int
     pause_s: float | None

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import Column, Enum, MetaData, Numeric
 from sqlmodel import SQLModel
+from uuid_utils.compat import uuid7
 
 # Fixed names, so that a migration can speak of a constraint that another machine made.
 NAMING = {
@@ -28,6 +30,11 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def new_id() -> UUID:
+    """A new row's id (UUIDv7): ids are in the order in which they were made."""
+    return uuid7()
+
+
 def word(words: type[StrEnum], name: str, *, nullable: bool = False, index: bool = False) -> Column[Any]:
     """An enum kept as text with a check constraint, so that a new word is an ordinary migration."""
     values = Enum(
@@ -44,3 +51,8 @@ def word(words: type[StrEnum], name: str, *, nullable: bool = False, index: bool
 def usd(*, nullable: bool = False) -> Column[Any]:
     """An amount of money in USD, exact to a millionth."""
     return Column(Numeric(12, 6), nullable=nullable)
+
+
+def usd_sum() -> Column[Any]:
+    """A sum of many amounts (USD): where one would not fit its column, nothing could be counted any more."""
+    return Column(Numeric(18, 6), nullable=False)

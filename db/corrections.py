@@ -5,6 +5,7 @@ A generation's row is locked before its purchases are touched, as its end does i
 
 import secrets
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import func, update
@@ -12,7 +13,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.statuses import Billed, SpendState
-from db import events, ledger, lives, reviews
+from db import audit, events, ledger, lives, reviews
 from db.columns import now
 from db.ledger import ENDED
 from db.models import Generation, Spend
@@ -74,6 +75,8 @@ async def record_stray(
     """Write down a job that carries the token of `origin` and is not its job. None when it is on record already."""
     if await is_taken(session, origin.provider, job_id):
         return None
+    # Its words may have been erased since it was read; under the generation's lock they come and go no more.
+    origin = await session.get_one(Spend, origin.id, populate_existing=True)
     numbers = select(func.max(Spend.purchase)).where(
         Spend.generation_id == origin.generation_id, Spend.step == origin.step
     )
@@ -112,9 +115,15 @@ async def correct_cost(session: AsyncSession, generation: Generation) -> None:
 
     One that has not ended gets its cost at its end.
     """
-    cost_usd = await ledger.cost_of(session, generation.id)
-    if not generation.status.is_final or cost_usd == generation.cost_usd:
+    costs = await ledger.costs_of(session, generation.id)
+    cost_usd, own_keys_usd = costs.cost_usd, lives.not_ours(generation.status, costs)
+    if not generation.status.is_final or (cost_usd, own_keys_usd) == (generation.cost_usd, generation.own_keys_usd):
         return
+    facts: dict[str, Any] = {"before_usd": generation.cost_usd, "after_usd": cost_usd}
+    about = ("generation", str(generation.id))
+    await audit.record(session, audit.SERVICE, "cost.corrected", *about, tenant_id=generation.tenant_id, **facts)
     here = col(Generation.id) == generation.id
-    await session.exec(update(Generation).where(here).values(cost_usd=cost_usd))
+    hold_usd = lives.still_promised(generation.status, promised_usd=generation.quote_max_usd, cost_usd=cost_usd)
+    written = {"cost_usd": cost_usd, "own_keys_usd": own_keys_usd, "hold_usd": hold_usd}
+    await session.exec(update(Generation).where(here).values(written))
     await events.append(session, generation.id, "generation.cost_corrected", {"cost_usd": str(cost_usd)})

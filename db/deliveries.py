@@ -1,6 +1,6 @@
 """Deliveries of events to webhook endpoints, as the transactions that make events, the API and the dispatcher need them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, bindparam, func, text, tuple_, update
@@ -10,9 +10,9 @@ from uuid_utils.compat import uuid7
 
 from contracts.names import CHANNEL_DELIVERY
 from contracts.statuses import DeliveryState
-from contracts.webhooks import MOST_ENDPOINTS
+from contracts.webhooks import MOST_ENDPOINTS, WebhookEvent
 from db.columns import now
-from db.webhook_models import Delivery, DeliveryAttempt
+from db.webhook_models import Delivery, DeliveryAttempt, WebhookEndpoint
 
 # One round trip at a generation's end, and for a tenant without endpoints one look into an index. The ids are made here,
 # because their order is the order of making, which only PostgreSQL 18 can do by itself.
@@ -48,6 +48,33 @@ async def announce(
     facts = {"tenant_id": tenant_id, "generation_id": generation_id, "event_seq": event_seq, "event_type": event_type}
     ids = [uuid7() for _ in range(MOST_ENDPOINTS)]
     await connection.execute(ANNOUNCE, facts | {"ids": ids, "channel": CHANNEL_DELIVERY})
+
+
+async def announce_alert(session: AsyncSession, alert_id: UUID, tenant_ids: Collection[UUID]) -> int:
+    """Have a budget's alert delivered to every endpoint of these tenants that names it; returns how many that are.
+
+    Not to those that want all events: they were made by whoever may order, and money is told to those who decide about it.
+    """
+    query = select(WebhookEndpoint).where(
+        col(WebhookEndpoint.tenant_id).in_(tenant_ids),
+        col(WebhookEndpoint.disabled_at).is_(None),
+        col(WebhookEndpoint.deleted_at).is_(None),
+        col(WebhookEndpoint.events).contains([WebhookEvent.budget_alert]),
+    )
+    made = [
+        Delivery(
+            tenant_id=endpoint.tenant_id,
+            endpoint_id=endpoint.id,
+            alert_id=alert_id,
+            event_type=WebhookEvent.budget_alert,
+        )
+        for endpoint in (await session.exec(query.order_by(col(WebhookEndpoint.id)))).all()
+    ]
+    session.add_all(made)
+    await session.flush()
+    for delivery in made[:1]:
+        await _notify(session, delivery)
+    return len(made)
 
 
 async def undispatched(session: AsyncSession, *, limit: int) -> Sequence[Delivery]:
@@ -96,7 +123,11 @@ async def replay(session: AsyncSession, delivery: Delivery) -> None:
     delivery.run += 1
     delivery.dispatched_at = delivery.ended_at = delivery.next_attempt_at = None
     session.add(delivery)
-    await session.exec(select(func.pg_notify(CHANNEL_DELIVERY, str(delivery.generation_id))))
+    await _notify(session, delivery)
+
+
+async def _notify(session: AsyncSession, delivery: Delivery) -> None:
+    await session.exec(select(func.pg_notify(CHANNEL_DELIVERY, str(delivery.generation_id or delivery.alert_id))))
 
 
 async def rerun(session: AsyncSession, delivery: Delivery) -> bool:
@@ -110,5 +141,5 @@ async def rerun(session: AsyncSession, delivery: Delivery) -> bool:
     moved = await session.exec(update(Delivery).where(*here).values(**values).returning(col(Delivery.id)))
     if moved.scalar_one_or_none() is None:
         return False
-    await session.exec(select(func.pg_notify(CHANNEL_DELIVERY, str(delivery.generation_id))))
+    await _notify(session, delivery)
     return True

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select as select_columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -12,17 +14,26 @@ from contracts.webhooks import AttemptOrder, DeliveryTrouble, DisabledReason
 from db import webhook_endpoints
 from db.columns import now
 from db.models import Event
+from db.money_models import Budget, BudgetAlert
 from db.webhook_models import Delivery, DeliveryAttempt, WebhookEndpoint
 from errors import NotFound
 
 
 @dataclass(frozen=True, slots=True)
+class AlertedBudget:
+    """A share of a budget that was reached, and the budget."""
+
+    alert: BudgetAlert
+    budget: Budget
+
+
+@dataclass(frozen=True, slots=True)
 class Parcel:
-    """A delivery, where it goes, and the event that it tells of."""
+    """A delivery, where it goes, and what it tells of: an event of a generation, or a budget's alert."""
 
     delivery: Delivery
     endpoint: WebhookEndpoint
-    event: Event
+    event: Event | AlertedBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +48,20 @@ class Tried:
 
 async def read(session: AsyncSession, delivery_id: UUID) -> Parcel:
     """All that an attempt needs. Raises NotFound."""
-    query = (
-        select(Delivery, WebhookEndpoint, Event)
+    of_event = (col(Event.generation_id) == col(Delivery.generation_id)) & (col(Event.seq) == col(Delivery.event_seq))
+    query: Any = (
+        select_columns(Delivery, WebhookEndpoint, Event, BudgetAlert, Budget)
         .join(WebhookEndpoint, col(WebhookEndpoint.id) == col(Delivery.endpoint_id))
-        .join(
-            Event,
-            (col(Event.generation_id) == col(Delivery.generation_id)) & (col(Event.seq) == col(Delivery.event_seq)),
-        )
-        .where(Delivery.id == delivery_id)
+        .outerjoin(Event, of_event)
+        .outerjoin(BudgetAlert, col(BudgetAlert.id) == col(Delivery.alert_id))
+        .outerjoin(Budget, col(Budget.id) == col(BudgetAlert.budget_id))
+        .where(col(Delivery.id) == delivery_id)
     )
     found = (await session.exec(query)).first()
     if found is None:
         raise NotFound("There is no such delivery.")
-    return Parcel(*found)
+    delivery, endpoint, event, alert, budget = found
+    return Parcel(delivery, endpoint, event or AlertedBudget(alert, budget))
 
 
 def is_due(delivery: Delivery, order: AttemptOrder) -> bool:

@@ -1,6 +1,6 @@
 """Connections to PostgreSQL, and how its failures are called in our words."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.refusals import refusal_in
 from errors import DatabaseUnavailable
 from fault_points import Reach, pass_by
 
@@ -52,6 +53,8 @@ def _told_in_our_words() -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated or str(getattr(error.orig, "sqlstate", "")).startswith(AWAY):
             raise DatabaseUnavailable from error
+        if refusal := refusal_in(error):
+            raise refusal from None
         raise
 
 
@@ -87,6 +90,7 @@ class Database:
         pool_size: int = 20,
         application_name: str = "diorama",
         patience: DatabasePatience | None = None,
+        session_settings: Mapping[str, str] | None = None,
         reach: Reach = pass_by,
     ) -> None:
         patience = patience or DatabasePatience()
@@ -100,6 +104,8 @@ class Database:
             max_overflow=0,
             pool_use_lifo=True,
             pool_timeout=patience.pool_s,
+            # A message of SQLAlchemy's would show what was to be written, prompts among it.
+            hide_parameters=True,
             connect_args={
                 "timeout": patience.connect_s,
                 "command_timeout": patience.command_s,
@@ -107,6 +113,7 @@ class Database:
                     "application_name": application_name,
                     "jit": "off",
                     "idle_in_transaction_session_timeout": str(SILENT_IN_TRANSACTION_MS),
+                    **(session_settings or {}),
                 },
             },
         )
@@ -135,6 +142,25 @@ class Database:
                 yield session
         if name:
             self._reach(f"{name}:after")
+
+    async def fetch_row(self, query: str, *values: Any) -> asyncpg.Record:
+        """The row of a statement of the driver's own (`$1`), which commits by itself: half of the CPU of `statement`.
+
+        Raises as above.
+        """
+        with _told_in_our_words():
+            async with self._committing.connect() as connection:
+                driver: Any = (await connection.get_raw_connection()).driver_connection
+                try:
+                    return await driver.fetchrow(query, *values)
+                except asyncpg.PostgresError as error:
+                    if str(error.sqlstate).startswith(AWAY):
+                        raise DatabaseUnavailable from error
+                    raise
+                except BaseException:  # a time-out or a cancellation: nobody is to meet what may still hang
+                    driver.terminate()
+                    await connection.invalidate()
+                    raise
 
     async def close(self) -> None:
         """Give all connections back."""

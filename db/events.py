@@ -16,19 +16,20 @@ from db.prepared import run, table_of
 REOPENED = "generation.reopened"  # an operator decided, or the engine lost the run: the generation goes on
 
 # One round trip: the counter on the generation's row is also the lock that keeps numbers without gaps, and the
-# notification goes out at commit.
+# notification goes out at commit. A generation whose words were taken out gets no new ones, whoever is late.
 APPEND = text(
     """
     with counted as (
         update generation
         set event_seq = event_seq + 1,
-            stage = coalesce(cast(:stage as text), stage),
+            stage = case when request ? 'erased' then stage else coalesce(cast(:stage as text), stage) end,
             progress = coalesce(cast(:progress as float), progress)
         where id = :generation_id
-        returning event_seq
+        returning event_seq, request ? 'erased' as erased
     ), added as (
         insert into event (generation_id, seq, type, data, created_at)
-        select :generation_id, event_seq, :type, :data, clock_timestamp() from counted
+        select :generation_id, event_seq, :type, case when erased then '{}' else cast(:data as jsonb) end, clock_timestamp()
+        from counted
         returning seq
     )
     select

@@ -17,6 +17,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from contracts.lanes import LaneAction
 from contracts.names import CHANNEL_STANDING
+from db.audit import OF_KEY, Actor, record
 from db.columns import now
 from db.operation_models import OperatorAction
 from db.prepared import run
@@ -31,12 +32,13 @@ LONGEST_WAIT_S: Final = 2.0  # then ask again: an operator may have changed the 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Who decides about which lane, and why. `key_id` is the operator's key."""
+    """Who decides about which lane, and why. `key_id` is the operator's key; `actor`: what the audit log says of the request."""
 
     key_id: str
     provider: str
     model: str
     note: str
+    actor: Actor | None = None
 
 
 async def set_mode(session: AsyncSession, decision: Decision, action: LaneAction) -> Lane:
@@ -136,7 +138,8 @@ async def _write_down(
     of_lane = {"provider": decision.provider, "model": decision.model}
     session.add(OperatorAction(key_id=decision.key_id, action=action, note=decision.note, facts=of_lane | facts))
     session.add(ProviderEvent(provider=decision.provider, model=decision.model, type=action, data=facts))
-    await session.flush()
+    actor, name = decision.actor or Actor(f"{OF_KEY}{decision.key_id}"), f"{decision.provider}/{decision.model}"
+    await record(session, actor, action, "lane", name.rstrip("/"), note=decision.note, **facts)
     await session.exec(select(func.pg_notify(CHANNEL_STANDING, decision.provider)))
 
 

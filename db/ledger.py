@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Executable, Float, Integer, bindparam, func, update
+from sqlalchemy import Executable, Float, Integer, bindparam, exists, func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col, select
@@ -25,6 +25,7 @@ from db import transitions
 from db.columns import now
 from db.models import Spend
 from db.prepared import as_model, run, table_of
+from db.protection_models import ProviderCredential
 from errors import LeaseLost
 
 # Not columns, but what PostgreSQL reckons `lease_until` and `sends` from.
@@ -48,6 +49,14 @@ class PromptUsed:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """What a generation has cost (USD). `own_keys_usd`: what of that the service does not pay."""
+
+    cost_usd: Decimal
+    own_keys_usd: Decimal
+
+
 async def claim(session: AsyncSession, order: PictureOrder, prompt: PromptUsed) -> Spend:
     """The spend of this purchase under a new lease of ours: made when it is new, taken over when it is not.
 
@@ -62,10 +71,11 @@ async def claim(session: AsyncSession, order: PictureOrder, prompt: PromptUsed) 
 
 @cache
 def _claiming() -> Executable:
-    table = table_of(Spend)
+    table, theirs = table_of(Spend), table_of(ProviderCredential)
+    brought = exists().where(theirs.c.tenant_id == bindparam("tenant_id"), theirs.c.provider == bindparam("provider"))
     return (
         insert(table)
-        .values({column.name: bindparam(column.name) for column in table.c})
+        .values({column.name: bindparam(column.name) for column in table.c} | {"own_key": brought})
         .on_conflict_do_update(
             index_elements=["generation_id", "step", "purchase"],
             set_={"lease": table.c.lease + 1},
@@ -90,6 +100,7 @@ def _fresh(order: PictureOrder, prompt: PromptUsed) -> Spend:
         prompt_hash=prompt.sha256,
         hold_usd=order.candidate.max_usd,
         likely_usd=order.candidate.likely_usd,
+        price_version=order.candidate.price_version,
         possible_duplicate=order.possible_duplicate,
         lease_until=now(),
         deadline_at=now() + timedelta(seconds=order.deadline_s),
@@ -266,5 +277,13 @@ async def close_open(session: AsyncSession, generation_id: UUID) -> None:
 
 async def cost_of(session: AsyncSession, generation_id: UUID) -> Decimal:
     """What a generation has cost (USD), failed and repeated purchases included."""
-    query = select(func.coalesce(func.sum(Spend.cost_usd), 0)).where(Spend.generation_id == generation_id)
-    return (await session.exec(query)).one() or Decimal(0)
+    return (await costs_of(session, generation_id)).cost_usd
+
+
+async def costs_of(session: AsyncSession, generation_id: UUID) -> Costs:
+    """The same, and what of it was bought with the tenant's own provider keys."""
+    whole = func.coalesce(func.sum(Spend.cost_usd), 0)
+    by_own_keys = func.coalesce(func.sum(Spend.cost_usd).filter(col(Spend.own_key)), 0)
+    query: Any = select(whole, by_own_keys).where(Spend.generation_id == generation_id)
+    cost_usd, own_keys_usd = (await session.exec(query)).one()
+    return Costs(Decimal(cost_usd), Decimal(own_keys_usd))

@@ -1,6 +1,7 @@
 """A generation's life as its workflow writes it: opened, then closed; both harmless when repeated."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -14,11 +15,12 @@ from contracts.pictures import Closing
 from contracts.statuses import AssetRole, AssetState, Status, Step
 from db import deliveries, events, ledger, transitions
 from db.columns import now
+from db.ledger import Costs
 from db.models import Asset, Generation, Spend
 from db.prepared import as_model, run, table_of
 from errors import GenerationCanceled, NotFound
 
-WRITTEN_AT_THE_END = ("status", "finished_at", "cost_usd", "result", "error", "rollback")
+WRITTEN_AT_THE_END = ("status", "finished_at", "hold_usd", "cost_usd", "own_keys_usd", "result", "error", "rollback")
 
 
 async def read(session: AsyncSession, generation_id: UUID, *, lock: bool = False, hold: bool = False) -> Generation:
@@ -97,8 +99,9 @@ async def reopen(session: AsyncSession, generation_id: UUID, why: str) -> bool:
     """
     here = [col(Generation.id) == generation_id, col(Generation.status).in_(transitions.GENERATION[Status.queued])]
     again = {"status": Status.queued, "run": Generation.run + 1, "dispatched_at": None, "finished_at": None}
-    ended = {"cost_usd": None, "result": None, "error": None, "rollback": None}
-    reopened = update(Generation).where(*here).values(**again, **ended)
+    ended = {"cost_usd": None, "own_keys_usd": 0, "result": None, "error": None, "rollback": None}
+    promised = {"hold_usd": Generation.quote_max_usd}  # what it has cost so far is part of that
+    reopened = update(Generation).where(*here).values(**again, **ended, **promised)
     changed = await session.exec(reopened.returning(col(Generation.run), col(Generation.tenant_id)))
     row = changed.one_or_none()
     if row is None:
@@ -123,7 +126,9 @@ async def close(session: AsyncSession, closing: Closing) -> Generation:
         await ledger.close_open(session, row.id)
     row.status = Status(closing.outcome)
     row.finished_at = now()
-    row.cost_usd = await ledger.cost_of(session, row.id)
+    costs = await ledger.costs_of(session, row.id)
+    row.cost_usd, row.own_keys_usd = costs.cost_usd, not_ours(row.status, costs)
+    row.hold_usd = still_promised(row.status, promised_usd=row.quote_max_usd, cost_usd=row.cost_usd)
     row.result = _dump({"pictures": closing.pictures}) if closing.pictures else None
     row.error = closing.failure.model_dump(mode="json") if closing.failure else None
     row.rollback = _dump({"steps": closing.rollback})["steps"] if closing.rollback else None
@@ -141,6 +146,22 @@ async def close(session: AsyncSession, closing: Closing) -> Generation:
     seq = await events.append(session, row.id, kind, data, stage="", progress=done, ended=True)
     await deliveries.announce(session, tenant_id=row.tenant_id, generation_id=row.id, event_seq=seq, event_type=kind)
     return row
+
+
+def still_promised(status: Status, *, promised_usd: Decimal, cost_usd: Decimal) -> Decimal:
+    """What counts against budgets, beside the cost, of a generation that has ended (USD).
+
+    Nothing, but where people decide: it may go on, up to the price that was promised for it.
+    """
+    return max(Decimal(0), promised_usd - cost_usd) if status is Status.needs_review else Decimal(0)
+
+
+def not_ours(status: Status, costs: Costs) -> Decimal:
+    """What of the cost the system's budgets do not count (USD), as the tenant pays it at the provider.
+
+    Nothing where people decide: it may go on, and then counts with its whole price again.
+    """
+    return Decimal(0) if status is Status.needs_review else costs.own_keys_usd
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The tables of what is asked for, bought and kept. Further ones: `webhook_models`, `operation_models`."""
+"""The tables of what is asked for, bought and kept. Further ones: the other `*_models`."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -10,7 +10,9 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field
 from uuid_utils.compat import uuid7
 
+from contracts.scopes import USUAL_SCOPES
 from contracts.statuses import AssetRole, AssetState, Billed, Kind, SpendState, Status, Step
+from contracts.tiers import PolicyLevel, Tier
 from db.columns import Table, now, usd, word
 
 
@@ -19,7 +21,17 @@ class Tenant(Table, table=True):
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     name: str = Field(unique=True, max_length=100)
+    tier: Tier = Field(default=Tier.standard, sa_column=word(Tier, "tier"))
+    policy: PolicyLevel = Field(default=PolicyLevel.usual, sa_column=word(PolicyLevel, "policy"))
+    # Figures of its own instead of the tier's (contracts.tiers); empty: the tier's.
+    requests_per_minute: int | None = None
+    in_flight: int | None = None
+    per_day: int | None = None
+    # How many days its pictures are kept; empty: as the service keeps them.
+    keep_pictures_days: int | None = None
     created_at: datetime = Field(default_factory=now)
+    # Its keys are refused from then on; what was accepted before goes on.
+    suspended_at: datetime | None = None
 
 
 class ApiKey(Table, table=True):
@@ -32,7 +44,16 @@ class ApiKey(Table, table=True):
     name: str = Field(max_length=100)
     digest: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     operator: bool = False
+    scopes: list[str] = Field(default_factory=lambda: list(USUAL_SCOPES), sa_column=Column(ARRAY(Text), nullable=False))
+    requests_per_minute: int | None = None
     created_at: datetime = Field(default_factory=now)
+    # Written once in a while, not at each use.
+    last_used_at: datetime | None = None
+    expires_at: datetime | None = None
+    # The key that takes its place, when it was rotated.
+    replaced_by: str | None = Field(default=None, max_length=12)
+    # The first of the keys that it follows by rotation, whose budgets count it; empty: it is the first. It never changes.
+    budget_key: str | None = Field(default=None, max_length=12)
     revoked_at: datetime | None = None
 
 
@@ -42,6 +63,7 @@ class Generation(Table, table=True):
     __table_args__ = (
         Index("ix_generation_list", "tenant_id", "id"),
         Index("ix_generation_status", "tenant_id", "status", "id"),
+        Index("ix_generation_user", "tenant_id", "user_id", "id", postgresql_where="user_id is not null"),
         Index("ix_generation_session", "tenant_id", "session_id", "id", postgresql_where="session_id is not null"),
         Index("ix_generation_tags", "tags", postgresql_using="gin"),
         Index("ix_generation_undispatched", "id", postgresql_where="dispatched_at is null and status = 'queued'"),
@@ -49,6 +71,7 @@ class Generation(Table, table=True):
         Index("ix_generation_review", "id", postgresql_where="status = 'needs_review'"),
         Index("ix_generation_unsuccessful", "id", postgresql_where="status in ('failed', 'canceled')"),
         Index("ix_generation_deleted", "deleted_at", postgresql_where="deleted_at is not null"),
+        Index("ix_generation_erasure", "erasure_id", "id", postgresql_where="erasure_id is not null"),
         Index(
             "ix_generation_starts_from",
             text("(request ->> 'avatar_asset_id')"),
@@ -81,7 +104,11 @@ class Generation(Table, table=True):
     stage: str = Field(default="", max_length=200)
     progress: float = Field(default=0.0)
     request: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
+    # Who asked; empty for what was accepted before it was written down.
+    key_id: str | None = Field(default=None, max_length=12)
     session_id: str | None = Field(default=None, max_length=100)
+    # A person among the tenant's own users, by the tenant's word for them.
+    user_id: str | None = Field(default=None, max_length=100)
     tags: list[str] = Field(default_factory=list, sa_column=Column(ARRAY(Text), nullable=False))
     idempotency_key: str | None = Field(default=None, max_length=255)
     request_hash: str = Field(max_length=64)
@@ -90,7 +117,11 @@ class Generation(Table, table=True):
     # The story is told once more, under a workflow id of its own, after an operator's decision or when the engine lost it.
     run: int = 1
     quote_max_usd: Decimal = Field(sa_column=usd())
+    # What of that still counts against budgets as promised (USD): all of it until the end, nothing after it.
+    hold_usd: Decimal = Field(default=Decimal(0), sa_column=usd())
     cost_usd: Decimal | None = Field(default=None, sa_column=usd(nullable=True))
+    # What of the cost was bought with the tenant's own provider keys: the service does not pay it. Nothing while people decide.
+    own_keys_usd: Decimal = Field(default=Decimal(0), sa_column=usd())
     result: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     error: dict[str, Any] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
     rollback: list[dict[str, Any]] | None = Field(default=None, sa_column=Column(JSONB(none_as_null=True)))
@@ -101,6 +132,8 @@ class Generation(Table, table=True):
     cancel_requested_at: datetime | None = None
     finished_at: datetime | None = None
     deleted_at: datetime | None = None
+    # The wish to forget it (db/erasures.py): its words and pictures go, its amounts stay.
+    erasure_id: UUID | None = None
 
 
 class Asset(Table, table=True):
@@ -155,6 +188,7 @@ class Spend(Table, table=True):
 
     __table_args__ = (
         Index("uq_spend_purchase", "generation_id", "step", "purchase", unique=True),
+        Index("ix_spend_tenant", "tenant_id", "generation_id"),
         Index(
             "uq_spend_job",
             "provider",
@@ -178,6 +212,8 @@ class Spend(Table, table=True):
     state: SpendState = Field(default=SpendState.held, sa_column=word(SpendState, "state"))
     provider: str = Field(max_length=50)
     model: str = Field(max_length=100)
+    # Bought with the tenant's own key at the provider: the service pays nothing for it.
+    own_key: bool = False
     token: str = Field(unique=True, max_length=64)
     prompt: str = Field(sa_column=Column(Text, nullable=False))
     prompt_name: str = Field(max_length=50)
@@ -187,6 +223,8 @@ class Spend(Table, table=True):
     # The catalog's price: what is settled when the provider charges and does not say how much.
     likely_usd: Decimal | None = Field(default=None, sa_column=usd(nullable=True))
     cost_usd: Decimal | None = Field(default=None, sa_column=usd(nullable=True))
+    # The state of the catalog's prices that the amounts come from, e.g. `2026-11-20`.
+    price_version: str | None = Field(default=None, max_length=20)
     billed: Billed | None = Field(default=None, sa_column=word(Billed, "billed", nullable=True))
     possible_duplicate: bool = False
     lease: int = 1

@@ -2,10 +2,12 @@
 
 A generation that runs, or waits for people, keeps all of its pictures; so do those whose picture another such one starts
 from. What a client uploaded belongs to no generation, and goes when none has used it for a while.
+
+How long pictures are kept is the service's setting, or a figure of the tenant's own.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Text, cast, func, or_
@@ -17,14 +19,36 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from contracts.statuses import AssetRole, AssetState, Kind, Status
 from db.generations import LIVE
-from db.models import Asset, Generation
+from db.models import Asset, Generation, Tenant
 
 AT_WORK = (*LIVE, Status.needs_review)
 
 
 async def expired(session: AsyncSession, *, stored_before: datetime, limit: int) -> Sequence[Asset]:
-    """Pictures that were stored before then."""
-    query = _removable().where(col(Asset.stored_at) < stored_before)
+    """Pictures that were stored before then, of the tenants that have no figure of their own."""
+    # No `exists`: of so few tenants that the database gathers no statistics it would guess that hardly any has no figure,
+    # and read all pictures in order to find theirs.
+    has_no_figure = select(col(Tenant.keep_pictures_days).is_(None)).where(Tenant.id == Asset.tenant_id)
+    as_usual = has_no_figure.scalar_subquery()
+    query = _removable().where(col(Asset.stored_at) < stored_before, as_usual)
+    return (await session.exec(query.order_by(col(Asset.stored_at)).limit(limit))).all()
+
+
+async def expired_by_own_figure(session: AsyncSession, *, at: datetime, limit: int) -> Sequence[Asset]:
+    """Pictures of tenants that have theirs kept for so many days and no longer."""
+    shortest = (await session.exec(select(func.min(Tenant.keep_pictures_days)))).one()
+    if shortest is None:
+        return ()
+    theirs = (
+        select(Tenant.id)
+        .where(
+            Tenant.id == Asset.tenant_id,
+            col(Asset.stored_at) < at - func.make_interval(0, 0, 0, Tenant.keep_pictures_days),
+        )
+        .exists()
+    )
+    # The shortest of all lets the index say where to look.
+    query = _removable().where(col(Asset.stored_at) < at - timedelta(days=shortest), theirs)
     return (await session.exec(query.order_by(col(Asset.stored_at)).limit(limit))).all()
 
 

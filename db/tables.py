@@ -2,8 +2,24 @@
 
 from typing import Final
 
-from db import compatible_models, models, operation_models, standing_models, webhook_models
+from db import (
+    compatible_models,
+    models,
+    money_models,
+    operation_models,
+    protection_models,
+    standing_models,
+    webhook_models,
+)
 from db.columns import Table
 
-MODULES: Final = (models, compatible_models, operation_models, standing_models, webhook_models)
+MODULES: Final = (
+    models,
+    compatible_models,
+    money_models,
+    operation_models,
+    protection_models,
+    standing_models,
+    webhook_models,
+)
 METADATA: Final = Table.metadata

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from config import Settings
+from config import Settings, secrets_in_files
 from deploy.finding import Finding, ok, problem, warning
 from deploy.options import USUAL_PROVIDERS
 from deploy.provider_variables import PROVIDERS
+from errors import ConfigurationError
 
 PREFIX = "DIORAMA_"
 
@@ -35,7 +36,10 @@ def read_settings(environment: Mapping[str, str]) -> tuple[Settings | None, list
     """The settings when they can be used, and what is to be said about them."""
     given = {name.removeprefix(PREFIX).lower(): value for name, value in environment.items() if name.startswith(PREFIX)}
     try:
-        settings = GivenSettings.model_validate(given)
+        settings = GivenSettings.model_validate(given | secrets_in_files(given))
+    except ConfigurationError as error:
+        todo = "Name a file that this user can read, or set the variable itself."
+        return None, [problem("A secret's file is not usable", error.detail, todo)]
     except ValidationError as error:
         return None, _explain(error)
     return settings, [ok("The settings are complete")]

@@ -61,6 +61,8 @@ def _settings(port: int, *, fsync: bool) -> list[str]:
         "fsync": "on" if fsync else "off",
         "full_page_writes": "on" if fsync else "off",
         "log_checkpoints": "off",
+        # Without the details: those of a refused row are its values, prompts among them.
+        "log_error_verbosity": "terse",
     }
     return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 

@@ -18,6 +18,7 @@ from temporalio.common import (
 )
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from contracts.erasures import ErasureOrder
 from contracts.names import (
     MAIN_QUEUE,
     SEARCH_KIND,
@@ -27,6 +28,7 @@ from contracts.names import (
     WORKFLOW_DELETE_SESSION,
     WORKFLOW_DELIVER,
     WORKFLOW_ENHANCE,
+    WORKFLOW_ERASE,
     WORKFLOW_IMAGE,
     WORKFLOW_SCENE,
     WORKFLOW_TAKE_BACK,
@@ -87,19 +89,20 @@ def _of_images(request: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class GenerationStart:
-    """The workflow of an accepted generation."""
+    """The workflow of an accepted generation. `weight`: its tenant's share where tenants wait for each other."""
 
     generation_id: UUID
     tenant_id: UUID
     kind: Kind
     summary: str
     run: int = 1
+    weight: float = 1.0
 
     @classmethod
-    def of(cls, generation: Generation) -> Self:
+    def of(cls, generation: Generation, *, weight: float) -> Self:
         """The start of an accepted generation."""
         line = summary(generation.kind, generation.request)
-        return cls(generation.id, generation.tenant_id, generation.kind, line, generation.run)
+        return cls(generation.id, generation.tenant_id, generation.kind, line, generation.run, weight)
 
     @property
     def key(self) -> str:
@@ -123,8 +126,8 @@ class GenerationStart:
                     [SearchAttributePair(KIND, self.kind), SearchAttributePair(TENANT, str(self.tenant_id))]
                 ),
                 static_summary=self.summary,
-                # tenants share the queues evenly, however much one of them asks for
-                priority=Priority(fairness_key=str(self.tenant_id)),
+                # tenants share the queues by their tiers, however much one of them asks for
+                priority=Priority(fairness_key=str(self.tenant_id), fairness_weight=self.weight),
                 rpc_timeout=RPC_TIMEOUT,
             )
         except WorkflowAlreadyStartedError:
@@ -152,6 +155,33 @@ class SessionDeletionStart:
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
             static_summary=f"delete session {self.deletion.session_id}",
+            versioning_override=FOLLOWS_RELEASES,
+            rpc_timeout=RPC_TIMEOUT,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureStart:
+    """The workflow that forgets a session or a user, until nothing is left."""
+
+    order: ErasureOrder
+
+    @property
+    def key(self) -> str:
+        """The workflow's id: the engine does not learn whom it is about."""
+        return f"erasure/{self.order.erasure_id}"
+
+    async def send(self, client: Client) -> None:
+        """Start it, unless it is running; again, when it was ended from outside before it had verified anything."""
+        await client.start_workflow(
+            WORKFLOW_ERASE,
+            self.order,
+            id=self.key,
+            task_queue=MAIN_QUEUE,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+            search_attributes=TypedSearchAttributes([SearchAttributePair(TENANT, str(self.order.tenant_id))]),
+            static_summary="forget a session or a user",
             versioning_override=FOLLOWS_RELEASES,
             rpc_timeout=RPC_TIMEOUT,
         )

@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 from pydantic import Field, ValidationError
@@ -53,7 +54,7 @@ class Template:
     @property
     def variables(self) -> frozenset[str]:
         """The names that the text asks for."""
-        return frozenset(_VARIABLE.findall(self.text))
+        return _variables_in(self.text)
 
     def render(self, variables: Mapping[str, str]) -> RenderedPrompt:
         """Fills the text in, once: values are put in as they are, so that nothing in them is taken for a variable.
@@ -73,7 +74,13 @@ class Template:
         return RenderedPrompt(text, self.front.name, self.front.version, self.sha256)
 
     def _is_left_out(self, paragraph: str, values: Mapping[str, str]) -> bool:
-        return any(not values.get(name) for name in _VARIABLE.findall(paragraph))
+        return any(not values.get(name) for name in _variables_in(paragraph))
+
+
+@lru_cache(maxsize=1000)
+def _variables_in(text: str) -> frozenset[str]:
+    """Of a template or a part of it: few texts, asked for at every quote."""
+    return frozenset(_VARIABLE.findall(text))
 
 
 def parse(name: str, source: str) -> Template:

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from importlib import resources
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 from contracts.pictures import Candidate
 from contracts.requests import PlannedPicture, Quality
@@ -15,10 +15,15 @@ from errors import ConfigurationError, UnknownModel
 from providers.adjusting import fit_traits
 from providers.budget import Offers, affordable
 from providers.catalog_rows import read_rows
+from providers.choosing import Option
 from providers.model_entry import ModelEntry, ProviderEntry
 from providers.selection import Fit, select
 from providers.sizes import SizeRecipe
 from providers.wish import Wish
+
+MILLIONTH: Final = Decimal("0.000001")
+# What is mended after the picture was made is no reason to prefer another model.
+MENDED: Final = frozenset({"size", "output_format"})
 
 
 class Catalog:
@@ -87,6 +92,26 @@ class Catalog:
         """What one picture is expected to cost (USD); give `shape` where `size` is None. Raises UnsupportedSize."""
         return entry.price(quality=quality, shape=shape or _shape_of(size), size=size, references=references)
 
+    def least_price(self, candidate: Candidate, planned: PlannedPicture, quality: Quality) -> Decimal:
+        """What a candidate's picture costs at least (USD), when it is made."""
+        entry = self.entry(candidate.provider, candidate.model)
+        return entry.least_price(quality=quality, shape=planned.shape, size=planned.size, references=planned.references)
+
+    def option(self, position: int, candidate: Candidate) -> Option:
+        """A candidate, as it is weighed against others; `position`: its place in the plan."""
+        entry, provider = self.entry(candidate.provider, candidate.model), self.provider(candidate.provider)
+        return Option(
+            provider=candidate.provider,
+            model=candidate.model,
+            position=position,
+            price_usd=candidate.max_usd if candidate.likely_usd is None else candidate.likely_usd,
+            quality_rank=entry.quality_rank,
+            typical_s=entry.typical_s,
+            creates_per_minute=provider.creates_per_minute,
+            recoverable=provider.recoverable,
+            adjusted=any(told.parameter not in MENDED for told in candidate.adjustments),
+        )
+
     def traits_for(
         self, entry: ModelEntry, traits: PictureTraits, capability: Capability
     ) -> tuple[PictureTraits, tuple[Adjustment, ...]]:
@@ -132,6 +157,11 @@ def _any_step(picture: PlannedPicture) -> PlannedPicture:
     return replace(picture, step=Step.variant_1) if picture.step.value.startswith("variant") else picture
 
 
+def rounded_up(usd: Decimal) -> Decimal:
+    """To a millionth of a USD, as money is kept: so that the sum of what may be bought is never above what was promised."""
+    return usd if usd == usd.quantize(MILLIONTH) else usd.quantize(MILLIONTH, ROUND_CEILING)
+
+
 def _shape_of(size: tuple[int, int] | None) -> Shape:
     if size is None or size[0] == size[1]:
         return "square"
@@ -141,12 +171,15 @@ def _shape_of(size: tuple[int, int] | None) -> Shape:
 def _candidate(fit: Fit, planned: PlannedPicture, wish: Wish, review_above_usd: Decimal) -> Candidate:
     entry = fit.entry
     shape, size, references = planned.shape, planned.size, planned.references
-    max_usd = entry.max_price(quality=wish.quality, shape=shape, size=size, references=references)
+    max_usd = entry.max_price(
+        quality=wish.quality, shape=shape, size=size, references=references, prompt_tokens=planned.prompt_tokens
+    )
     return Candidate(
         provider=entry.provider,
         model=entry.model,
-        max_usd=max_usd,
+        max_usd=rounded_up(max_usd),
         likely_usd=entry.price(quality=wish.quality, shape=shape, size=size, references=references),
+        price_version=entry.checked.isoformat(),
         unknown_policy="review" if max_usd > review_above_usd else "resubmit",
         adjustments=(*fit.missing, *fit.small),
     )

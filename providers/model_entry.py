@@ -145,9 +145,34 @@ class ModelEntry(PriceRules):
         """What one picture is expected to cost (USD). Raises UnsupportedSize."""
         return self.picture_usd(quality, self._priced_pixels(shape, size)) + references * self.per_reference_usd
 
-    def max_price(self, *, quality: Quality, shape: Shape, size: tuple[int, int] | None, references: int) -> Decimal:
-        """What one picture may cost at most (USD): the amount to hold. Raises UnsupportedSize."""
-        return self.most_usd(self.price(quality=quality, shape=shape, size=size, references=references))
+    def max_price(
+        self,
+        *,
+        quality: Quality,
+        shape: Shape,
+        size: tuple[int, int] | None,
+        references: int,
+        prompt_tokens: int = 0,
+    ) -> Decimal:
+        """What one picture may cost at most (USD): the amount to hold. Raises UnsupportedSize.
+
+        `prompt_tokens`: of a prompt that may be longer than `prompt_max_usd` has room for.
+        """
+        most = self.most_usd(self.price(quality=quality, shape=shape, size=size, references=references))
+        words_usd = self.token_rates.text_in * prompt_tokens / 1_000_000 if self.token_rates else Decimal(0)
+        return most + max(Decimal(0), words_usd - self.prompt_max_usd)
+
+    def least_price(self, *, quality: Quality, shape: Shape, size: tuple[int, int] | None, references: int) -> Decimal:
+        """What one picture costs at least (USD), when it is made. Raises UnsupportedSize.
+
+        Nothing where seconds, steps or the pixels of the input are billed, of which there may be few; elsewhere a price that
+        may go up by a factor may go down by it, and a picture to work from may be a small one.
+        """
+        if self.max_over_price == 1 and self.per_second_usd is None:
+            return self.price(quality=quality, shape=shape, size=size, references=references)
+        if self.per_second_usd is not None or self.traits.steps is not None or not self.is_sized:
+            return Decimal(0)
+        return self.picture_usd(quality, self._priced_pixels(shape, size)) / self.max_over_price
 
     def _priced_pixels(self, shape: Shape, size: tuple[int, int] | None) -> tuple[int, int] | None:
         if not self.is_priced_by_pixels:

@@ -39,6 +39,7 @@ USUAL_OPERATION: Final[Mapping[str, str]] = {
     "stuck": "create",
     "abort": "create",
     "slow_start": "create",
+    "dear": "create",
     # How a picture arrives.
     "slow_download": "delivery",
     "cut_download": "delivery",

@@ -9,6 +9,8 @@ from pathlib import Path
 from api.openai.errors import told
 from api.problems import CODES, STATUSES, status_of
 from errors import (
+    BudgetExhausted,
+    DailyQuotaExhausted,
     DioramaError,
     GenerationCanceled,
     IdempotencyKeyReused,
@@ -16,8 +18,12 @@ from errors import (
     InvalidRequest,
     NotFound,
     ProviderError,
+    QueueFull,
+    RateLimited,
+    ScopeMissing,
     ServiceUnavailable,
     StorageError,
+    TenantSuspended,
     Unauthenticated,
     WorkflowEnded,
 )
@@ -30,6 +36,12 @@ MET_BY_PICTURES = (
     InvalidRequest,
     ImageRejected,
     Unauthenticated,
+    ScopeMissing,
+    TenantSuspended,
+    RateLimited,
+    QueueFull,
+    DailyQuotaExhausted,
+    BudgetExhausted,
     NotFound,
     IdempotencyKeyReused,
     ServiceUnavailable,

@@ -1,11 +1,11 @@
 """What this worker makes pictures with: the database, the store, and those who buy, wait and keep."""
 
-from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from prometheus_client import REGISTRY
 
+from activities.accounts import Accounts
 from activities.buying import Buyer
 from activities.buying_rules import BuyingRules
 from activities.keeping import Keeper, KeepingRules
@@ -17,11 +17,12 @@ from contracts.names import CHANNEL_CANCEL, CHANNEL_STANDING, CHANNEL_WAKE
 from db.engine import Database
 from db.listener import Listener
 from fault_points import fault_points
+from imaging.moderation import OutputCheck
 from prompts.library import PromptLibrary
 from providers.base import ImageProvider
 from providers.catalog import Catalog
 from storage.base import ObjectStorage
-from worker_parts.providers import waiting_rules
+from worker_parts.providers import make_accounts, waiting_rules
 from worker_parts.servers import open_storage
 from worker_parts.standing import StandingParts, open_standing
 
@@ -37,10 +38,15 @@ class MakingParts:
     keeper: Keeper
     buyer: Buyer
     waiter: Waiter
+    accounts: Accounts
 
 
 async def open_making(
-    settings: Settings, catalog: Catalog, providers: Mapping[str, ImageProvider], stack: AsyncExitStack
+    settings: Settings,
+    catalog: Catalog,
+    providers: dict[str, ImageProvider],
+    stack: AsyncExitStack,
+    output_check: OutputCheck | None,
 ) -> MakingParts:
     """Open database, store and listener, as soon as the store answers; `stack` closes what was opened."""
     reach = fault_points(settings.crash_lab, "worker")
@@ -50,15 +56,19 @@ async def open_making(
     listener = Listener(settings.database_url, (CHANNEL_WAKE, CHANNEL_CANCEL, CHANNEL_STANDING))
     await stack.enter_async_context(listener.listening())
     standing = await open_standing(database, listener, catalog, providers, stack)
-    keeper = Keeper(database, storage, providers, KeepingRules(after_deadline_s=settings.full_store_patience_s))
+    accounts, own = make_accounts(settings, catalog, providers, database)
+    stack.push_async_callback(own.close)
+    rules = KeepingRules(after_deadline_s=settings.full_store_patience_s)
+    keeper = Keeper(database, storage, accounts, rules, output_check)
     return MakingParts(
         database=database,
         storage=storage,
         listener=listener,
         standing=standing,
         keeper=keeper,
-        buyer=Buyer(database, providers, keeper, BuyingRules(), gate=standing.gate, witness=standing.witness),
-        waiter=Waiter(database, providers, waiting_rules(settings), witness=standing.witness, pauses=standing.pauses),
+        buyer=Buyer(database, accounts, keeper, BuyingRules(), gate=standing.gate, witness=standing.witness),
+        waiter=Waiter(database, accounts, waiting_rules(settings), witness=standing.witness, pauses=standing.pauses),
+        accounts=accounts,
     )
 
 

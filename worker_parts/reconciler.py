@@ -1,6 +1,5 @@
 """The worker's reconciler, put together with the patience that the settings ask for."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 
 from prometheus_client import REGISTRY
@@ -11,18 +10,15 @@ from activities.reconciliation.retention import RetentionRules
 from activities.reconciling import ReconcileActivities, ReconcilerMetrics
 from config import Settings
 from engine.runs import Runs
-from providers.base import ImageProvider
 from worker_parts.making import MakingParts
 
 
-def make_reconciler(
-    settings: Settings, providers: Mapping[str, ImageProvider], runs: Runs, parts: MakingParts
-) -> ReconcileActivities:
+def make_reconciler(settings: Settings, runs: Runs, parts: MakingParts) -> ReconcileActivities:
     """All checks, over what pictures are made with and the engine's `runs`."""
     tools = Tools(
         database=parts.database,
         storage=parts.storage,
-        providers=providers,
+        providers=parts.accounts,
         keeper=parts.keeper,
         buyer=parts.buyer,
         waiter=parts.waiter,

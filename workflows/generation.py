@@ -13,7 +13,7 @@ from contracts.names import SEARCH_STATUS
 from contracts.pictures import Closing, Failure, GenerationInput, Opened, PictureMade, UndoReport
 from contracts.statuses import Kind, Step
 from errors import GenerationCanceled, OutcomeUnknown
-from workflows.failure import failure_of, is_cancellation
+from workflows.failure import is_cancellation
 from workflows.picture_step import PictureStep
 from workflows.saga import Saga, unstoppable
 from workflows.transactions import TRANSACTION, UNTIL_IT_WORKS
@@ -37,7 +37,7 @@ async def tell(given: GenerationInput, story: Story) -> None:
         saga.heartbeat = timedelta(seconds=plan.heartbeat_s)
         made = await story(plan, pictures)
     except BaseException as error:  # noqa: BLE001 - a cancellation is no Exception, and must be compensated too
-        await _end_badly(given, saga, error, pictures.step_of(error))
+        await _end_badly(given, saga, error, pictures)
     else:
         closing = Closing(generation_id=given.generation_id, run=given.run, outcome="succeeded", pictures=made)
         await unstoppable(lambda: _close(closing))
@@ -58,13 +58,16 @@ async def _open(given: GenerationInput, saga: Saga) -> Opened:
     return plan
 
 
-async def _end_badly(given: GenerationInput, saga: Saga, error: BaseException, step: Step | None) -> NoReturn:
+async def _end_badly(given: GenerationInput, saga: Saga, error: BaseException, pictures: PictureStep) -> NoReturn:
     if is_cancellation(error):
         await take_back_and_close(
-            given, saga, "canceled", Failure(code=GenerationCanceled.code, detail="Canceled", step=step)
+            given,
+            saga,
+            "canceled",
+            Failure(code=GenerationCanceled.code, detail="Canceled", step=pictures.step_of(error)),
         )
         raise CancelledError("canceled by the client") from error
-    failure = failure_of(error, step)
+    failure = pictures.told(error)
     if failure.code == OutcomeUnknown.code:  # people decide: nothing is deleted, the hold stays
         await _closed(given, "needs_review", failure, ())
     else:

@@ -24,7 +24,16 @@ from contracts.pictures import (
 )
 from contracts.replanning import ReplanOrder
 from contracts.statuses import Step
-from errors import OutcomeUnknown, OutputCorrupt, OutputExpired, PurchaseNeverMade, PurchaseReplaced, error_class
+from errors import (
+    OutcomeUnknown,
+    OutputCorrupt,
+    OutputExpired,
+    PromiseExhausted,
+    ProviderBudgetExhausted,
+    PurchaseNeverMade,
+    PurchaseReplaced,
+    error_class,
+)
 from workflows.failure import failure_of
 from workflows.one_fate import one_fate
 from workflows.saga import Saga
@@ -43,6 +52,8 @@ REPLAN = "replan"
 COUNT_PAYMENTS = "count-payments"
 # These follow a decision or a proof that came after the story was told, and so do not count among them.
 DECIDED = (PurchaseReplaced, PurchaseNeverMade)
+# Nothing was bought, because there was no money for it: why it was to be bought again says more.
+NO_MONEY = (PromiseExhausted, ProviderBudgetExhausted)
 # Their pictures were made, and are not to be had any more.
 PAID_AND_LOST = (OutputExpired, OutputCorrupt)
 
@@ -74,6 +85,8 @@ class PictureStep:
         self._paid: list[tuple[Step, Candidate]] = []
         # Steps of which a purchase may have been made that nobody can find: what is bought now may be a second one.
         self._unsure: set[Step] = set()
+        # What the last purchase of a step failed of.
+        self._causes: dict[Step, Failure] = {}
         self._parts = 1
         # An attempt that died is noticed after this long; a third of it is the time between heartbeats.
         self._heartbeat = timedelta(seconds=20)
@@ -87,6 +100,22 @@ class PictureStep:
         """The step that failed with this very error; else the one that the story is at, if there is one alone."""
         failed = next((step for step, failure in self._failed if failure is error), None)
         return failed or (None if self._beside else self._current)
+
+    def told(self, error: BaseException) -> Failure:
+        """Why it did not succeed, as people are told: with the facts of the money where that ended before the tries did.
+
+        `unknown_purchase` among them: an earlier purchase may have been made, and nobody can find out.
+        """
+        step = self.step_of(error)
+        failure = failure_of(error, step)
+        if error_class(failure.code) not in NO_MONEY:
+            return failure
+        unsure = {"unknown_purchase": True} if step in self._unsure else {}
+        cause = self._causes.get(step) if step else None
+        if cause is None:
+            return failure.model_copy(update={"facts": failure.facts | unsure})
+        facts = {name: fact for name, fact in failure.facts.items() if name != "billed"}
+        return cause.model_copy(update={"step": step, "facts": cause.facts | facts | unsure})
 
     async def make(
         self, plan: StepPlan, reference: AssetRef | None = None, *, references: tuple[AssetRef, ...] = ()
@@ -177,11 +206,14 @@ class PictureStep:
                     candidate, plan, works_from, possible_duplicate=possible_duplicate, alternatives=alternatives
                 )
             except ActivityError as error:
-                failure = error_class(failure_of(error).code)
+                told = failure_of(error)
+                failure = error_class(told.code)
                 if not ended(error):
                     raise
                 self._count_payment(plan.step, candidate, failure_of(error))
                 unknown = failure is OutcomeUnknown
+                if not unknown and failure not in (*DECIDED, *NO_MONEY):
+                    self._causes[plan.step] = told
                 may_resubmit = unknown and candidate.unknown_policy == "resubmit" and not possible_duplicate
                 if failure not in DECIDED:
                     may_again = rebuys < REBUYS and self._may_pay(plan.step, candidate)

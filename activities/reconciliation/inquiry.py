@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Literal
 
+from activities.accounts import Accounts
 from activities.buying import Buyer
 from activities.waiting import Waiter
 from contracts.statuses import Billed, SpendState
@@ -58,7 +59,7 @@ class Inquiry:
         remembers: timedelta,
     ) -> None:
         self._database = database
-        self._providers = providers
+        self._accounts = Accounts.over(providers)
         self._buyer = buyer
         self._waiter = waiter
         self._remembers = remembers
@@ -66,7 +67,7 @@ class Inquiry:
     @property
     def with_jobs(self) -> dict[str, ImageProvider]:
         """The providers whose jobs can be asked for."""
-        return {name: provider for name, provider in self._providers.items() if not provider.synchronous}
+        return {name: provider for name, provider in self._accounts.items() if not provider.synchronous}
 
     def can_tell(self, spend: Spend) -> bool:
         """Whether the provider may still know of this purchase."""
@@ -97,10 +98,10 @@ class Inquiry:
                 raise ProviderUnavailable("It may still be on its way to the provider.")
         return Word("never_made")
 
-    async def ended(self, provider: str, report: JobReport) -> JobReport:
-        """The job's last report, after it was stopped if it still ran. ProviderUnavailable when it takes its time."""
+    async def ended(self, spend: Spend, report: JobReport) -> JobReport:
+        """The last report of a job in the purchase's account, after it was stopped if it still ran. ProviderUnavailable when it takes its time."""
         if not report.is_final:
-            report = await self._waiter.job_stopped(provider, report.job_id)
+            report = await self._waiter.job_stopped(spend, report.job_id)
         if not report.is_final:
             raise ProviderUnavailable("It was asked to stop and has not stopped yet.")
         return report
@@ -113,14 +114,13 @@ class Inquiry:
 
     async def _about_job(self, spend: Spend, job_id: str) -> Word:
         try:
-            return Word("job", await self._provider(spend).poll(job_id))
+            return Word("job", await (await self._provider(spend)).poll(job_id))
         except ProviderError as error:
             if error.retryable:
                 raise
             return Word("unknowable")  # the provider does not know this job, or does not let us ask
 
-    def _provider(self, spend: Spend) -> ImageProvider:
-        provider = self._providers.get(spend.provider)
-        if provider is None:
+    async def _provider(self, spend: Spend) -> ImageProvider:
+        if spend.provider not in self._accounts:
             raise ProviderUnavailable("This provider has no key here.")
-        return provider
+        return await self._accounts.of(spend)

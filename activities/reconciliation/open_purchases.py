@@ -69,7 +69,7 @@ class OpenPurchases:
             case "unknowable":
                 return _Ending(Bill(Billed.unknown, expected), "outcome_unknown")
         assert word.report is not None  # noqa: S101 - a word about a job carries its report
-        report = await self._inquiry.ended(spend.provider, word.report)
+        report = await self._inquiry.ended(spend, word.report)
         found = report.job_id if spend.provider_job_id is None else None
         return _Ending(bill_of(report, spend), GenerationCanceled.code, job_id=found)
 

@@ -72,19 +72,19 @@ class PurchasesToAdopt:
     async def _told_of(self, rows: Sequence[Spend]) -> list[Stray]:
         found: list[Stray] = []
         failed: dict[UUID, ProviderError] = {}
-        away: set[str] = set()
+        away: set[tuple[str, UUID | None]] = set()
         for row in rows:
-            if row.provider in away:
+            if _account(row) in away:
                 continue
             try:
                 stray = await self._stray(row)
             except ProviderError as error:
                 log.warning("reconciler.not_told", spend=str(row.id), provider=row.provider, code=error.code)
                 failed[row.id] = error
-                away |= {row.provider} if isinstance(error, TRANSIENT) else set()
+                away |= {_account(row)} if isinstance(error, TRANSIENT) else set()
             else:
                 found += [stray] if stray else []
-        if failed and all(row.id in failed or row.provider in away for row in rows):
+        if failed and all(row.id in failed or _account(row) in away for row in rows):
             raise failed.popitem()[1]
         return found
 
@@ -95,6 +95,11 @@ class PurchasesToAdopt:
         if word.report is None:
             return None
         return Stray.of_spend(ADOPTABLE, spend, job_id=word.report.job_id)
+
+
+def _account(spend: Spend) -> tuple[str, UUID | None]:
+    """Where the purchase was made: what is wrong with a tenant's own account keeps nobody else's from being asked for."""
+    return spend.provider, spend.tenant_id if spend.own_key else None
 
 
 def _reach() -> float:

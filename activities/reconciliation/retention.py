@@ -4,7 +4,7 @@ that nobody ever used.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -16,12 +16,12 @@ from db.columns import now
 from db.engine import Database
 from db.models import Asset
 
-RETENTION, UNUSED = "retention", "unused"
+RETENTION, EXPIRED, UNUSED = "retention", "expired", "unused"
 
 
 @dataclass(frozen=True, slots=True)
 class RetentionRules:
-    """How long pictures are kept; None: for ever. `deleted`: how long those of deleted sessions are kept.
+    """How long pictures are kept where their tenant has no figure of its own; None: for ever. `deleted`: how long those of deleted sessions are kept.
 
     `unused`: how long an upload waits for its first generation.
     """
@@ -49,10 +49,8 @@ class Retention:
             by_reason: dict[str, Sequence[Asset]] = {
                 "deleted": await retention.deleted(session, deleted_before=moment - rules.deleted, limit=PAGE),
                 UNUSED: await retention.unused(session, stored_before=moment - rules.unused, limit=PAGE),
+                EXPIRED: await self._expired(session, moment),
             }
-            if rules.pictures is not None:
-                before = moment - rules.pictures
-                by_reason["expired"] = await retention.expired(session, stored_before=before, limit=PAGE)
             if rules.abandoned is not None:
                 before = moment - rules.abandoned
                 by_reason["abandoned"] = await retention.abandoned(session, newest_before=before, limit=PAGE)
@@ -60,6 +58,13 @@ class Retention:
             row.id: Stray.of_asset(RETENTION, row, reason=reason) for reason, rows in by_reason.items() for row in rows
         }
         return Found(list(strays.values()))
+
+    async def _expired(self, session: AsyncSession, moment: datetime) -> Sequence[Asset]:
+        theirs = await retention.expired_by_own_figure(session, at=moment, limit=PAGE)
+        if self._rules.pictures is None:
+            return theirs
+        before = moment - self._rules.pictures
+        return [*theirs, *await retention.expired(session, stored_before=before, limit=PAGE)]
 
     async def mend(self, stray: Stray) -> FindingAction | None:
         """Remove the picture, unless somebody began to work with it."""

@@ -48,7 +48,7 @@ class StrayJobs:
         if not again:
             return None
         origin: Spend = again[0].row[0]
-        last = await self._inquiry.ended(origin.provider, job.report)
+        last = await self._inquiry.ended(origin, job.report)
         if again[0].facts["on_record"]:
             return "canceled"
         bill = bill_of(last, origin)

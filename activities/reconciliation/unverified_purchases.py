@@ -50,5 +50,5 @@ class UnverifiedPurchases:
             return Bill(Billed.no, Decimal(0)), None
         if word.report is None:
             return as_it_is, None
-        report = await self._inquiry.ended(spend.provider, word.report)
+        report = await self._inquiry.ended(spend, word.report)
         return bill_of(report, spend), report.job_id

@@ -7,7 +7,7 @@ from activities.reconciliation.check import PAGE, Found, ReconcilingRules, Stray
 from contracts.names import take_back_id, workflow_id
 from contracts.reconciliation import FindingAction
 from contracts.statuses import Status
-from db import generations, lives, strays
+from db import generations, lives, strays, tenants
 from db.columns import now
 from db.engine import Database
 from db.models import Generation
@@ -92,7 +92,9 @@ class WorkflowsOfGenerations:
             return not await strays.undo_has_begun(session, row.id)
 
     async def _start(self, row: Generation) -> FindingAction:
-        await self._runs.start(GenerationStart.of(row))
+        async with self._database.transaction() as session:
+            weights = await tenants.weights(session, {row.tenant_id})
+        await self._runs.start(GenerationStart.of(row, weight=weights[row.tenant_id]))
         async with self._database.transaction("generation.found_dispatched") as session:
             await generations.mark_dispatched(session, [(row.id, row.run)])
         return "started"

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive
 
 from api.openai.errors import OpenAIError, Refused, wrong_parameter
-from api.strict_json import read_bounded
+from api.strict_json import check_declared, read_bounded
 from api.upload_reading import UploadReader, arriving
 from providers.answers import is_text
 
@@ -84,6 +84,7 @@ async def _opened_json(request: Request) -> AsyncIterator[Body]:
 
 @asynccontextmanager
 async def _opened_form(request: Request) -> AsyncIterator[Body]:
+    check_declared(request, LONGEST_FORM)
     bounded = Request(request.scope, _bounded(request.receive, LONGEST_FORM))
     async with AsyncExitStack() as stack:
         async with arriving(within_s=ARRIVES_WITHIN_S):

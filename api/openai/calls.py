@@ -137,7 +137,7 @@ async def _write_end(services: Services, ordered: Ordered, *, again: bool) -> No
 async def _refusal(services: Services, ordered: Ordered, row: Generation) -> OpenAIError:
     if not row.status.is_final:
         return _unfinished(services, ordered)
-    answer = replace(told(_failure(row)), generation_id=row.id)
+    answer = replace(told(_failure(row)), generation_id=row.id, cost_usd=row.cost_usd)
     if not answer.again:
         return answer
     if not ordered.call.implied:  # its key names this generation for ever

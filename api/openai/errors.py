@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Final, TypeVar
 from uuid import UUID
 
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 
 import errors
+from api import cost_headers
 from api.problems import RETRY_AFTER_S, status_of
 
 Row = TypeVar("Row")
@@ -39,6 +41,7 @@ class OpenAIError:
     again: bool = False
     retry_after_s: str | None = None
     generation_id: UUID | None = None
+    cost_usd: Decimal | None = None
     more: Mapping[str, Any] = field(default_factory=dict)
 
     def body(self) -> dict[str, Any]:
@@ -55,6 +58,8 @@ class OpenAIError:
             headers["WWW-Authenticate"] = 'Bearer realm="diorama"'
         if self.generation_id is not None:
             headers[GENERATION_HEADER] = str(self.generation_id)
+        if self.cost_usd is not None:
+            headers[cost_headers.COST] = cost_headers.money(self.cost_usd)
         body = self.body()
         if request_id is not None:
             body["error"]["request_id"] = request_id
@@ -74,9 +79,14 @@ _KNOWN: Final[dict[type[errors.DioramaError], tuple[int, str, str]]] = {
     errors.ImageRejected: (400, "image_generation_user_error", "invalid_image_file"),
     errors.InvalidRequest: (400, INVALID, "invalid_value"),
     errors.PolicyRefused: (400, "image_generation_user_error", "moderation_blocked"),
+    errors.PromptRefused: (400, "image_generation_user_error", "moderation_blocked"),
     errors.ProviderRejectedInput: (400, INVALID, "invalid_value"),
     errors.ProviderBusy: (429, "rate_limit_error", "rate_limit_exceeded"),
+    errors.RateLimited: (429, "rate_limit_error", "rate_limit_exceeded"),
+    errors.QueueFull: (429, "rate_limit_error", "rate_limit_exceeded"),
+    errors.DailyQuotaExhausted: (429, "rate_limit_error", "rate_limit_exceeded"),
     errors.ProviderQuota: (503, SERVER, "provider_quota"),
+    errors.BudgetExhausted: (429, "insufficient_quota", "insufficient_quota"),
     errors.DeadlineExceeded: (504, SERVER, "deadline_exceeded"),
     errors.OutcomeUnknown: (409, SERVER, "needs_review"),
     errors.GenerationCanceled: (409, INVALID, "canceled"),
@@ -89,6 +99,7 @@ _PARAMS: Final[dict[type[errors.DioramaError], str]] = {
     errors.UnsupportedSize: "size",
     errors.ImageRejected: "image",
     errors.PolicyRefused: "prompt",
+    errors.PromptRefused: "prompt",
     errors.TooExpensive: "diorama.max_cost_usd",
 }
 # Parameters of ours as they are called in these calls.
@@ -108,6 +119,8 @@ _WORTH_ANOTHER: Final = (
     errors.CircuitOpen,
     errors.StorageUnavailable,
     errors.WorkflowEnded,
+    errors.RateLimited,
+    errors.QueueFull,
 )
 
 
@@ -115,7 +128,7 @@ def told(error: errors.DioramaError) -> OpenAIError:
     """An error of our tree."""
     status, kind, code = _nearest(error)
     again = isinstance(error, _WORTH_ANOTHER) and error.billed == "no"
-    wait = error.retry_after_s if isinstance(error, errors.ProviderBusy) else None
+    wait = error.retry_after_s if isinstance(error, errors.ProviderBusy) else error.facts.get("retry_after_s")
     param = str(error.facts.get("parameter") or _of(_PARAMS, error) or "") or None
     return OpenAIError(
         status=status,
@@ -175,7 +188,7 @@ def _sentence(error: errors.DioramaError, said: str) -> str:
 
 
 def _details(error: errors.DioramaError) -> dict[str, Any]:
-    if not isinstance(error, errors.PolicyRefused):
+    if not isinstance(error, errors.PolicyRefused | errors.PromptRefused):
         return {}
     named = str(error.facts.get("category") or "unspecified")
     stage = str(error.facts.get("stage") or "input")

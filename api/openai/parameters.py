@@ -1,6 +1,7 @@
 """The parameters of OpenAI's image calls, and the request of ours that they mean. None is dropped: it is met, or refused."""
 
 import hashlib
+import re
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
@@ -26,6 +27,7 @@ UNSUPPORTED: Final = {
     "frame_duration_ms": "Only still pictures are made.",
     "svg": "Only pixel pictures are made.",
 }
+_USER_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,100}")
 # Values of them that say no more than what is done anyway; a form has them as text.
 _MET: Final[dict[str, tuple[Any, ...]]] = {"output_compression": (100, "100")}
 _QUALITIES: Final[dict[str, Quality]] = {
@@ -72,7 +74,10 @@ class ImageParameters(Frozen):
     stream: bool | None = None
     partial_images: int | None = Field(default=None, ge=0, le=3, description="With `stream`: at most so many.")
     moderation: Literal["auto"] | None = None
-    user: EndUser | None = Field(default=None, description="Kept as the tag `user.` and 16 digits of its SHA-256.")
+    user: EndUser | None = Field(
+        default=None,
+        description="Kept as the tag `user.` and 16 digits of its SHA-256; as user_id, too, where it has the form of one.",
+    )
     safety_identifier: EndUser | None = Field(default=None, description="The same as `user`, and goes before it.")
     diorama: DioramaOptions = DioramaOptions()
 
@@ -114,6 +119,7 @@ class ImageParameters(Frozen):
             max_cost_usd=options.max_cost_usd,
             deadline_s=options.deadline_s,
             session_id=options.session_id,
+            user_id=self._user_id(),
             tags=(*options.tags, *self._user_tag()),
             traits=PictureTraits(
                 seed=options.seed,
@@ -124,10 +130,17 @@ class ImageParameters(Frozen):
             ),
         )
 
+    @property
+    def _who(self) -> str | None:
+        return self.safety_identifier or self.user
+
+    def _user_id(self) -> str | None:
+        """Who it is for, where it has the form of a `user_id`: mail addresses and names with spaces have not."""
+        return self._who if self._who and _USER_ID.fullmatch(self._who) else None
+
     def _user_tag(self) -> tuple[Tag, ...]:
         """Enough to find an end user's pictures again, and nothing that names anybody."""
-        who = self.safety_identifier or self.user
-        return (f"user.{hashlib.sha256(who.encode()).hexdigest()[:16]}",) if who else ()
+        return (f"user.{hashlib.sha256(self._who.encode()).hexdigest()[:16]}",) if self._who else ()
 
 
 def unsupported(given: dict[str, Any]) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from api.asset_answers import AssetAnswer, filename
 from api.byte_ranges import ByteRange, RangeNotSatisfiable, etag_matches, parse_range
-from api.dependencies import CallerDep, ServicesDep
+from api.dependencies import GenerateDep, ReadDep, ServicesDep
 from api.problems import documented
 from api.services import Services
 from db import assets_read
@@ -52,7 +52,7 @@ _UPLOAD_CONTENT = {
     responses=documented(400, 401, 408, 413, 415, 422, 503),
     openapi_extra={"requestBody": {"required": True, "content": _UPLOAD_CONTENT}},
 )
-async def upload(services: ServicesDep, caller: CallerDep, request: Request, response: Response) -> AssetAnswer:
+async def upload(services: ServicesDep, caller: GenerateDep, request: Request, response: Response) -> AssetAnswer:
     """Bring a picture of your own in: a PNG, JPEG or WebP picture of at most 20 MB, as the body itself or as the file of a form.
 
     The same bytes give the same picture again, so repeating is harmless. A picture that no generation uses within a day is
@@ -67,7 +67,7 @@ async def upload(services: ServicesDep, caller: CallerDep, request: Request, res
 
 @router.head("/{asset_id}", include_in_schema=False)
 @router.get("/{asset_id}", summary="Read what is known about a picture", responses=documented(401, 404, 410, 422, 503))
-async def read(services: ServicesDep, caller: CallerDep, asset_id: UUID) -> AssetAnswer:
+async def read(services: ServicesDep, caller: ReadDep, asset_id: UUID) -> AssetAnswer:
     """What is known about a picture: size, type, hash, model and prompt template."""
     return AssetAnswer.of(await _stored(services, caller, asset_id))
 
@@ -87,7 +87,7 @@ async def read(services: ServicesDep, caller: CallerDep, asset_id: UUID) -> Asse
 async def content(  # noqa: PLR0917 FastAPI passes parameters by name
     request: Request,
     services: ServicesDep,
-    caller: CallerDep,
+    caller: ReadDep,
     asset_id: UUID,
     if_none_match: Annotated[str | None, Header()] = None,
     if_range: Annotated[str | None, Header()] = None,
@@ -114,9 +114,10 @@ async def content(  # noqa: PLR0917 FastAPI passes parameters by name
     "/{asset_id}/download",
     summary="Be redirected to a signed URL of the bytes",
     status_code=307,
+    response_class=RedirectResponse,
     responses=documented(401, 404, 410, 422, 503),
 )
-async def download(services: ServicesDep, caller: CallerDep, asset_id: UUID) -> RedirectResponse:
+async def download(services: ServicesDep, caller: ReadDep, asset_id: UUID) -> RedirectResponse:
     """Redirects to the store itself, by a link that works for ten minutes without a key."""
     row = await _stored(services, caller, asset_id)
     url = await services.storage.presigned_get(row.key, expires=LINK_LIFETIME, filename=filename(row))

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, Response
 
 from api.acceptance import AcceptedAnswer
 from api.alternatives import explain
-from api.dependencies import CallerDep, ServicesDep
+from api.dependencies import GenerateDep, ServicesDep
 from api.model_warnings import sunset_headers
 from api.problems import documented
 from api.retrying import RetryRequest, request_again
@@ -25,11 +25,11 @@ router = APIRouter(prefix="/v1/generations", tags=["generations"], route_class=S
     summary="Send a failed generation's request again",
     status_code=202,
     response_model=AcceptedAnswer,
-    responses=documented(400, 401, 404, 409, 413, 415, 422, 503),
+    responses=documented(400, 401, 402, 403, 404, 409, 410, 413, 415, 422, 429, 503),
 )
 async def retry(
     services: ServicesDep,
-    caller: CallerDep,
+    caller: GenerateDep,
     generation_id: UUID,
     wanted: Annotated[RetryRequest, Body()],
     idempotency_key: IdempotencyKey = None,

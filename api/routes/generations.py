@@ -7,14 +7,15 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Header, Query
+from fastapi import APIRouter, Body, Header, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import AwareDatetime, Field, StringConstraints
 
-from api import cursors
+from api import cost_headers, cursors
 from api.acceptance import Acceptance, AcceptedAnswer
 from api.alternatives import explain
-from api.dependencies import CallerDep, ServicesDep, TransactionDep
+from api.cost_headers import tell_cost
+from api.dependencies import GenerateDep, ReadDep, ServicesDep, TransactionDep
 from api.generation_answers import GenerationAnswer, GenerationPage
 from api.model_warnings import sunset_headers
 from api.problems import documented
@@ -23,7 +24,7 @@ from api.services import Services
 from api.strict_json import StrictJsonRoute
 from api.waiting import preferred_wait
 from contracts.frozen import Frozen
-from contracts.requests import GenerationRequest, SessionId, Tag
+from contracts.requests import GenerationRequest, SessionId, Tag, UserId
 from contracts.statuses import Kind, Status
 from db import generations
 from db.models import Generation
@@ -47,6 +48,7 @@ class ListQuery(Frozen):
     status: Status | None = None
     kind: Kind | None = None
     session: SessionId | None = None
+    user: UserId | None = None
     tag: Tag | None = None
     created_after: Moment | None = Field(default=None, description="With time zone; inclusive.")
     created_before: Moment | None = Field(default=None, description="With time zone; exclusive.")
@@ -60,14 +62,21 @@ class ListQuery(Frozen):
     status_code=202,
     response_model=AcceptedAnswer,
     responses={
-        200: {"model": GenerationAnswer, "description": "Ended within the time of `Prefer: wait`"},
-        **documented(400, 401, 404, 413, 415, 422, 503),
+        200: {
+            "model": GenerationAnswer,
+            "description": "Ended within the time of `Prefer: wait`",
+            "headers": cost_headers.DOCUMENTED,
+        },
+        202: {"headers": cost_headers.DOCUMENTED},
+        **documented(400, 401, 402, 403, 404, 409, 410, 413, 415, 422, 429, 503),
     },
 )
 async def accept(
     services: ServicesDep,
-    caller: CallerDep,
+    caller: GenerateDep,
+    connection: Request,
     request: Annotated[GenerationRequest, Body(openapi_examples=REQUESTS)],
+    *,
     idempotency_key: IdempotencyKey = None,
     prefer: Prefer = None,
 ) -> Response:
@@ -80,14 +89,20 @@ async def accept(
     headers = {"Location": f"/v1/generations/{acceptance.generation_id}", **sunset_headers(acceptance.body)}
     if acceptance.replayed:
         headers["Idempotent-Replayed"] = "true"
+    tell_cost(connection, most_usd=acceptance.most_usd)
     seconds = preferred_wait(prefer)
     if seconds is None:
-        return JSONResponse(acceptance.body, 202, headers)
-    headers["Preference-Applied"] = f"wait={seconds}"
-    return await _wait_for_end(services, acceptance, seconds, headers)
+        answer: Response = JSONResponse(acceptance.body, 202, headers)
+    else:
+        headers["Preference-Applied"] = f"wait={seconds}"
+        answer = await _wait_for_end(services, connection, acceptance, seconds, headers)
+    await services.budget_room.tell(connection, caller)
+    return answer
 
 
-async def _wait_for_end(services: Services, acceptance: Acceptance, seconds: int, headers: dict[str, str]) -> Response:
+async def _wait_for_end(
+    services: Services, connection: Request, acceptance: Acceptance, seconds: int, headers: dict[str, str]
+) -> Response:
     try:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -97,19 +112,21 @@ async def _wait_for_end(services: Services, acceptance: Acceptance, seconds: int
         help_ = await services.failure_help.help(row)
     except DatabaseUnavailable:  # it was accepted before: a 503 would make the client send it once more
         return JSONResponse(acceptance.body, 202, headers)
+    tell_cost(connection, cost_usd=row.cost_usd)
     answer = GenerationAnswer.of(row, help_)
     return JSONResponse(answer.model_dump(mode="json", by_alias=True), 200 if row.status.is_final else 202, headers)
 
 
 @router.get("", summary="List generations, newest first", responses=documented(401, 422, 503))
 async def page(
-    caller: CallerDep, session: TransactionDep, response: Response, query: Annotated[ListQuery, Query()]
+    caller: ReadDep, session: TransactionDep, response: Response, query: Annotated[ListQuery, Query()]
 ) -> GenerationPage:
     """List generations, newest first. The `Link` header leads to the next page."""
     wanted = generations.Filter(
         status=query.status,
         kind=query.kind,
         session_id=query.session,
+        user_id=query.user,
         tag=query.tag,
         created_after=query.created_after,
         created_before=query.created_before,
@@ -131,14 +148,22 @@ def _page_path(query: ListQuery, cursor: str) -> str:
     return f"{router.prefix}?{urlencode(given | {'cursor': cursor})}"
 
 
-@router.get("/{generation_id}", summary="Read a generation", responses=documented(401, 404, 422, 503))
-async def read(services: ServicesDep, caller: CallerDep, generation_id: UUID) -> GenerationAnswer:
+@router.get(
+    "/{generation_id}",
+    summary="Read a generation",
+    responses={200: {"headers": cost_headers.DOCUMENTED}, **documented(401, 404, 422, 503)},
+)
+async def read(services: ServicesDep, caller: ReadDep, connection: Request, generation_id: UUID) -> GenerationAnswer:
     """Where a generation stands, and its pictures; after a failure also what can be done about it.
 
     Answers also while the engine is down.
     """
-    async with services.database.transaction() as session:
-        row = await _found(session, caller.tenant_id, generation_id)
+    async with services.database.statement() as session:
+        row = await generations.shown(session, caller.tenant_id, generation_id)
+    if row is None:
+        raise _nobodys()
+    tell_cost(connection, cost_usd=row.cost_usd, most_usd=row.quote_max_usd)
+    await services.budget_room.tell(connection, caller)
     return GenerationAnswer.of(row, await services.failure_help.help(row))
 
 
@@ -148,10 +173,10 @@ async def read(services: ServicesDep, caller: CallerDep, generation_id: UUID) ->
     status_code=202,
     responses=documented(401, 404, 409, 422, 503),
 )
-async def cancel(services: ServicesDep, caller: CallerDep, generation_id: UUID) -> GenerationAnswer:
+async def cancel(services: ServicesDep, caller: GenerateDep, generation_id: UUID) -> GenerationAnswer:
     """Ask to stop: jobs are canceled at the provider, pictures of this generation are taken back. Repeating is harmless."""
     async with services.database.transaction("generation.cancel") as session:
-        row = await _found(session, caller.tenant_id, generation_id, lock=True)
+        row = await _locked(session, caller.tenant_id, generation_id)
         if row.status is not Status.canceled:
             if row.status.is_final:
                 raise AlreadyFinal(f"The generation has ended as {row.status}.", status_now=row.status.value)
@@ -162,8 +187,12 @@ async def cancel(services: ServicesDep, caller: CallerDep, generation_id: UUID) 
     return GenerationAnswer.of(row)
 
 
-async def _found(session: TransactionDep, tenant_id: UUID, generation_id: UUID, *, lock: bool = False) -> Generation:
-    row = await generations.of_tenant(session, tenant_id, generation_id, lock=lock)
+async def _locked(session: TransactionDep, tenant_id: UUID, generation_id: UUID) -> Generation:
+    row = await generations.of_tenant(session, tenant_id, generation_id, lock=True)
     if row is None:
-        raise NotFound("There is no such generation.")
+        raise _nobodys()
     return row
+
+
+def _nobodys() -> NotFound:
+    return NotFound("There is no such generation.")

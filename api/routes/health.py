@@ -66,7 +66,7 @@ async def ready(services: ServicesDep) -> Response:
 @router.get("/metrics", include_in_schema=False)
 async def metrics(services: ServicesDep) -> Response:
     """Figures for Prometheus."""
-    await services.provider_figures.refresh()
+    await asyncio.gather(services.provider_figures.refresh(), services.budget_gauges.refresh())
     return Response(services.metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -13,7 +13,7 @@ from pydantic import Field
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from api import cursors
-from api.dependencies import OperatorDep, ServicesDep, TransactionDep
+from api.dependencies import ActorDep, OperatorDep, ServicesDep, TransactionDep
 from api.problems import documented
 from api.services import Services
 from api.strict_json import StrictJsonRoute
@@ -94,23 +94,35 @@ async def listed(_operator: OperatorDep, session: TransactionDep) -> LaneList:
 
 @router.put("/lanes/{provider}/limit", summary="Limit a provider", responses=REFUSALS)
 async def limit_provider(
-    services: ServicesDep, operator: OperatorDep, provider: Provider, limit: LaneLimit
+    services: ServicesDep, operator: OperatorDep, actor: ActorDep, provider: Provider, limit: LaneLimit
 ) -> LaneAnswer:
     """Change how many purchases a minute all workers together begin; null: as configured. It holds within five seconds."""
-    return await _limited(services, Decision(operator.key_id, provider, "", limit.note), limit)
+    return await _limited(services, Decision(operator.key_id, provider, "", limit.note, actor), limit)
 
 
 @router.put("/lanes/{provider}/{model:path}/limit", summary="Limit a model", responses=REFUSALS)
 async def limit_model(
-    services: ServicesDep, operator: OperatorDep, provider: Provider, model: Model, limit: LaneLimit
+    *,
+    services: ServicesDep,
+    operator: OperatorDep,
+    actor: ActorDep,
+    provider: Provider,
+    model: Model,
+    limit: LaneLimit,
 ) -> LaneAnswer:
     """Change how many purchases of a model all workers together begin in a minute; null: no limit but its provider's."""
-    return await _limited(services, Decision(operator.key_id, provider, model, limit.note), limit)
+    return await _limited(services, Decision(operator.key_id, provider, model, limit.note, actor), limit)
 
 
 @router.post("/lanes/{provider}/{action}", summary="Pause, drain or resume a provider", responses=REFUSALS)
 async def switch_provider(
-    services: ServicesDep, operator: OperatorDep, provider: Provider, action: LaneAction, decision: LaneDecision
+    *,
+    services: ServicesDep,
+    operator: OperatorDep,
+    actor: ActorDep,
+    provider: Provider,
+    action: LaneAction,
+    decision: LaneDecision,
 ) -> LaneAnswer:
     """`pause`: nothing is bought. `drain`: only what is planned is still made. `resume`: as usual, and a wait that
     the provider asked for is forgotten.
@@ -118,7 +130,7 @@ async def switch_provider(
     It holds over all workers within five seconds. What is at the provider already is finished and kept. Sending the same
     decision again is harmless.
     """
-    return await _switched(services, Decision(operator.key_id, provider, "", decision.note), action)
+    return await _switched(services, Decision(operator.key_id, provider, "", decision.note, actor), action)
 
 
 @router.post("/lanes/{provider}/{model:path}/{action}", summary="Pause, drain or resume a model", responses=REFUSALS)
@@ -126,13 +138,14 @@ async def switch_model(
     *,
     services: ServicesDep,
     operator: OperatorDep,
+    actor: ActorDep,
     provider: Provider,
     model: Model,
     action: LaneAction,
     decision: LaneDecision,
 ) -> LaneAnswer:
     """The same for one model of a provider. What was decided about the provider holds besides."""
-    return await _switched(services, Decision(operator.key_id, provider, model, decision.note), action)
+    return await _switched(services, Decision(operator.key_id, provider, model, decision.note, actor), action)
 
 
 @router.get(

@@ -10,7 +10,9 @@ from fastapi import APIRouter, Header, Request
 from fastapi.responses import Response
 from pydantic import StringConstraints, ValidationError
 
-from api.dependencies import CallerDep, ServicesDep
+from api import cost_headers
+from api.cost_headers import tell_cost
+from api.dependencies import GenerateDep, ServicesDep
 from api.openai import answers, calls
 from api.openai.answers import Finished
 from api.openai.bodies import Body, read_edit, read_json
@@ -43,6 +45,7 @@ _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
         "description": "OpenAI's answer, or with `stream` its events",
         "content": {"application/json": {}, "text/event-stream": {}},
+        "headers": cost_headers.DOCUMENTED,
     },
     **{
         status: {"description": "An error in OpenAI's shape", "content": {"application/json": {"schema": _ERROR}}}
@@ -76,7 +79,7 @@ def _schema(**more: Any) -> dict[str, Any]:
     responses=_ANSWERS,
     openapi_extra={"requestBody": {"required": True, "content": {"application/json": _schema()}}},
 )
-async def generate(services: ServicesDep, caller: CallerDep, request: Request, key: Key = None) -> Response:
+async def generate(services: ServicesDep, caller: GenerateDep, request: Request, key: Key = None) -> Response:
     """Make pictures from words; answers when they are done, or as they come with `stream`.
 
     A client that leaves cancels nothing: its own repetition of the call finds the same pictures.
@@ -97,7 +100,7 @@ async def generate(services: ServicesDep, caller: CallerDep, request: Request, k
         }
     },
 )
-async def edit(services: ServicesDep, caller: CallerDep, request: Request, key: Key = None) -> Response:
+async def edit(services: ServicesDep, caller: GenerateDep, request: Request, key: Key = None) -> Response:
     """Make pictures from words and pictures: a form with files, or JSON with URLs or data URIs."""
     async with read_edit(request, services.upload_reader) as body:  # its pictures are let go before the wait
         asked = await _asked(services, request, caller, body, key)
@@ -108,6 +111,8 @@ async def edit(services: ServicesDep, caller: CallerDep, request: Request, key: 
 class _Asked:
     """A call that was accepted, and how it wants its answer."""
 
+    request: Request
+    caller: Caller
     ordered: Ordered
     parameters: ImageParameters
 
@@ -115,14 +120,19 @@ class _Asked:
 async def _asked(services: Services, request: Request, caller: Caller, body: Body, key: str | None) -> _Asked:
     parameters = _parameters(body)
     call = calls.incoming(request, caller, body, key)
-    return _Asked(await calls.order(services, call, body, parameters), parameters)
+    ordered = await calls.order(services, call, body, parameters)
+    tell_cost(request, most_usd=ordered.acceptance.most_usd)
+    return _Asked(request, caller, ordered, parameters)
 
 
 async def _answered(services: Services, asked: _Asked, *, event: str) -> Response:
     ordered, parameters = asked.ordered, asked.parameters
     if parameters.is_streamed:
+        await services.budget_room.tell(asked.request, asked.caller)
         return await as_events(Watched(services, ordered, parameters, event))
     finished = Finished(*await calls.finished(services, ordered), ordered)
+    tell_cost(asked.request, cost_usd=finished.row.cost_usd)
+    await services.budget_room.tell(asked.request, asked.caller)
     answer = answers.as_links if parameters.as_links else answers.as_bytes
     return await answer(finished, services.storage, partial(calls.answered, services, ordered))
 

@@ -13,13 +13,14 @@ from temporalio.client import Client, WorkflowFailureError
 from temporalio.service import RPCError
 
 from api import cursors
-from api.dependencies import OperatorDep, ServicesDep, TransactionDep
+from api.dependencies import ActorDep, OperatorDep, ServicesDep, TransactionDep
 from api.problems import documented
 from api.strict_json import StrictJsonRoute
 from contracts.frozen import Frozen
 from contracts.names import MAIN_QUEUE, WORKFLOW_RECONCILE
 from contracts.reconciliation import FindingItem, ReconcileOrder, ReconcileReport
 from db import findings
+from db.audit import record
 from db.operation_models import Finding
 from engine.schedules import LONGEST_ROUND
 from engine.starts import RPC_TIMEOUT
@@ -62,7 +63,9 @@ class FindingQuery(Frozen):
 class ReconciliationRequest(Frozen):
     """How the round is to be done."""
 
-    dry_run: bool = Field(default=False, description="Only look: nothing is changed, and nothing written down.")
+    dry_run: bool = Field(
+        default=False, strict=True, description="Only look: nothing is changed, and nothing written down."
+    )
 
 
 class ReconciliationAnswer(Frozen):
@@ -96,12 +99,14 @@ async def page(
 @router.post(
     "/reconciliations",
     summary="Run a whole round of the reconciler",
-    responses=documented(400, 401, 403, 422, 503, 504),
+    responses=documented(400, 401, 403, 413, 415, 422, 503, 504),
 )
 async def reconcile(
-    services: ServicesDep, _operator: OperatorDep, request: ReconciliationRequest
+    services: ServicesDep, _operator: OperatorDep, actor: ActorDep, request: ReconciliationRequest
 ) -> ReconciliationAnswer:
     """Look for everything that went astray, over the whole bucket, and mend it. Harmless beside the scheduled rounds."""
+    async with services.database.transaction("reconciliation.ordered") as session:
+        await record(session, actor, "reconciliation.ordered", "service", dry_run=request.dry_run)
     order = ReconcileOrder(dry_run=request.dry_run, whole=True)
     try:
         async with asyncio.timeout(LONGEST_WAIT_S):

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from api import cursors
-from api.dependencies import OperatorDep, ServicesDep, TransactionDep
+from api.dependencies import ActorDep, OperatorDep, ServicesDep, TransactionDep
 from api.problems import documented
 from api.reviewing import Reviewer
 from api.strict_json import StrictJsonRoute
@@ -144,13 +144,16 @@ async def waiting(
     summary="Decide about a purchase",
     responses=documented(400, 401, 403, 404, 409, 413, 415, 422, 503),
 )
-async def decide(services: ServicesDep, operator: OperatorDep, spend_id: UUID, decision: Decision) -> DecisionAnswer:
+async def decide(
+    services: ServicesDep, operator: OperatorDep, actor: ActorDep, spend_id: UUID, decision: Decision
+) -> DecisionAnswer:
     """Decide. Sending the same decision again is harmless; of two that differ, the first one counts.
 
     `adopt` takes a job of the provider for the purchase's own: the provider is asked about it, and when it denies the job, the
-    purchase is in review again. `accept_lost` ends the generation as failed. `resubmit` buys the picture once more.
+    purchase is in review again. `accept_lost` ends the generation as failed. `resubmit` buys the picture once more, if there
+    is room for it in what was promised and at the provider (else 409).
     """
-    decided = await services.reviewer.decide(operator.key_id, spend_id, decision)
+    decided = await services.reviewer.decide(actor, operator.key_id, spend_id, decision)
     return DecisionAnswer(
         action_id=decided.action.id,
         spend_id=spend_id,

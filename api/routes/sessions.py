@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from api import cursors
-from api.dependencies import CallerDep, ServicesDep, TransactionDep
+from api.dependencies import GenerateDep, ReadDep, ServicesDep, TransactionDep
 from api.links import SessionLinks
 from api.problems import documented
 from contracts.frozen import Frozen
@@ -73,7 +73,7 @@ class SessionQuery(Frozen):
 
 @router.get("", summary="List sessions", responses=documented(401, 422, 503))
 async def page(
-    caller: CallerDep, session: TransactionDep, response: Response, query: Annotated[SessionQuery, Query()]
+    caller: ReadDep, session: TransactionDep, response: Response, query: Annotated[SessionQuery, Query()]
 ) -> SessionPage:
     """List sessions, the most recently used first."""
     before = cursors.decode(query.cursor) if query.cursor else None
@@ -86,7 +86,7 @@ async def page(
 
 
 @router.get("/{session_id}", summary="Read a session", responses=documented(401, 404, 422, 503))
-async def read(caller: CallerDep, session: TransactionDep, session_id: SessionId) -> SessionAnswer:
+async def read(caller: ReadDep, session: TransactionDep, session_id: SessionId) -> SessionAnswer:
     """One session in figures; its generations are at `links.generations`."""
     found = await sessions.summary(session, caller.tenant_id, session_id)
     if found is None:
@@ -100,7 +100,7 @@ async def read(caller: CallerDep, session: TransactionDep, session_id: SessionId
     status_code=202,
     responses=documented(401, 404, 422, 503),
 )
-async def delete(services: ServicesDep, caller: CallerDep, session_id: SessionId) -> SessionDeleted:
+async def delete(services: ServicesDep, caller: GenerateDep, session_id: SessionId) -> SessionDeleted:
     """Delete a session: its generations vanish at once, live ones are canceled, pictures are removed soon after."""
     async with services.database.transaction("session.deleted") as session:
         found = await sessions.delete(session, caller.tenant_id, session_id)

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from api.dependencies import CallerDep, ServicesDep
+from api.dependencies import ReadDep, ServicesDep
 from api.problems import documented
 from contracts.frozen import Frozen
 
@@ -24,7 +24,7 @@ class ThemeList(Frozen):
 
 
 @router.get("", summary="List the themes that scenes take place in", responses=documented(401, 503))
-async def listed(services: ServicesDep, _caller: CallerDep) -> ThemeList:
+async def listed(services: ServicesDep, _caller: ReadDep) -> ThemeList:
     """All themes."""
     found = services.themes.list()
     return ThemeList(

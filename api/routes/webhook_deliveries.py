@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import Field
 
 from api import cursors
-from api.dependencies import CallerDep, ServicesDep, TransactionDep
+from api.dependencies import GenerateDep, ReadDep, ServicesDep, TransactionDep
 from api.problems import documented
 from api.webhook_answers import DeliveryAnswer, DeliveryPage, DeliveryWithAttempts
 from contracts.frozen import Frozen
@@ -36,7 +36,7 @@ class DeliveryQuery(Frozen):
     responses=documented(401, 404, 422, 503),
 )
 async def page(
-    caller: CallerDep,
+    caller: ReadDep,
     session: TransactionDep,
     response: Response,
     endpoint_id: UUID,
@@ -61,7 +61,7 @@ async def page(
     summary="Read a delivery and its attempts",
     responses=documented(401, 404, 422, 503),
 )
-async def read(caller: CallerDep, session: TransactionDep, delivery_id: UUID) -> DeliveryWithAttempts:
+async def read(caller: ReadDep, session: TransactionDep, delivery_id: UUID) -> DeliveryWithAttempts:
     """A delivery, with every attempt: when it was, what was answered, how long it took."""
     row = await _found(session, caller.tenant_id, delivery_id)
     return DeliveryWithAttempts.with_attempts(row, await deliveries.attempts(session, delivery_id))
@@ -73,7 +73,7 @@ async def read(caller: CallerDep, session: TransactionDep, delivery_id: UUID) ->
     status_code=202,
     responses=documented(401, 404, 409, 422, 503),
 )
-async def replay(services: ServicesDep, caller: CallerDep, delivery_id: UUID) -> DeliveryAnswer:
+async def replay(services: ServicesDep, caller: GenerateDep, delivery_id: UUID) -> DeliveryAnswer:
     """Deliver the event again, under the same webhook-id, with a schedule of its own. Harmless while it is pending."""
     async with services.database.transaction("delivery.replayed") as session:
         row = await _found(session, caller.tenant_id, delivery_id, lock=True)

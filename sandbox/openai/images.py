@@ -92,6 +92,8 @@ class ImageRoutes:
             pictures=request.n,
             references=len(references),
         )
+        if fault := call.fault("dear"):  # a bill that no price list foresees
+            tokens = Tokens(tokens.text_in, tokens.image_in, int(tokens.output * fault.number("factor", 10.0)))
         if request.stream:
             extra = TOKENS_PER_PARTIAL * request.partial_images
             tokens = Tokens(tokens.text_in, tokens.image_in, tokens.output + extra)

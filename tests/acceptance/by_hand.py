@@ -17,6 +17,8 @@ ROOT = Path(__file__).parents[2]
 PORTS = {"api": "DIORAMA_API_PORT", "worker": "DIORAMA_WORKER_HEALTH_PORT"}
 # What supervisors of containers give by default, before they kill.
 STOPS_WITHIN_S = 30
+# The imports alone are seconds of a processor, and many times as much where others use it.
+STARTS_WITHIN_S = 120
 
 
 @asynccontextmanager
@@ -49,12 +51,13 @@ async def asked_to_stop(process: asyncio.subprocess.Process) -> int:
 
 
 async def _serves(url: str) -> None:
-    async with httpx.AsyncClient() as http, asyncio.timeout(30):
-        while not await _is_ready(http, url):  # noqa: ASYNC110  another process's readiness raises no event here
+    async with httpx.AsyncClient() as http, asyncio.timeout(STARTS_WITHIN_S):
+        while not await is_ready(http, url):  # noqa: ASYNC110  another process's readiness raises no event here
             await asyncio.sleep(0.05)
 
 
-async def _is_ready(http: httpx.AsyncClient, url: str) -> bool:
+async def is_ready(http: httpx.AsyncClient, url: str) -> bool:
+    """Whether the program behind this /readyz serves, and is not about to end."""
     try:
         return (await http.get(url)).status_code == 200
     except httpx.TransportError:

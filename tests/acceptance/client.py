@@ -147,6 +147,7 @@ class Diorama:
         assert {spend.state for spend in spends} <= {SpendState.settled, SpendState.released}
         charges = Counter(row["correlation"] for row in await self.charges(str(generation.id)))
         assert all(count == 1 for count in charges.values()), f"charged more than once: {charges}"
+        assert generation.hold_usd == 0 or generation.status is Status.needs_review, "nothing is held after the end"
         billed = [spend for spend in spends if spend.billed is not Billed.no]
         assert len(charges) <= len(spends)
         assert generation.cost_usd == sum((spend.cost_usd or Decimal(0) for spend in billed), Decimal(0))

@@ -30,6 +30,7 @@ class Asked:
     repeated: Json | None = None
     canceled: bool = False
     session_deleted: bool = False
+    erased: bool = False
     followed: list[Followed] = field(default_factory=list)
     path: str = "/v1/generations"
 

@@ -26,6 +26,9 @@ def audit_lives(evidence: Evidence, scenarios: Mapping[str, Scenario], *, outage
     for strange in evidence.memory.strange:
         yield Breach(strange)
     for generation in evidence.generations.values():
+        if generation.erasure_id is not None:
+            yield from _erased(evidence, generation)
+            continue
         yield from _end(evidence, generation)
         yield from _events(evidence, generation)
         asked = asked_for.get(generation.id)
@@ -54,6 +57,13 @@ def _end(evidence: Evidence, generation: Generation) -> Iterator[Breach]:
         yield Breach("it is canceled, and nobody asked for that", generation.id)
     if generation.status is Status.needs_review and not _has_unknown(evidence, generation.id):
         yield Breach("it waits for people, and there is nothing to decide", generation.id)
+
+
+def _erased(evidence: Evidence, generation: Generation) -> Iterator[Breach]:
+    if not generation.status.is_final:
+        yield Breach(f"it was to be erased, and is still {generation.status}", generation.id)
+    if generation.id in evidence.unforgotten:
+        yield Breach("it was to be erased, and has words or pictures", generation.id)
 
 
 def _has_unknown(evidence: Evidence, generation_id: UUID) -> bool:
@@ -102,7 +112,7 @@ def _answers(evidence: Evidence, asked: Asked) -> Iterator[Breach]:
         yield Breach(f"{asked.scenario} with key {asked.key} was never answered")
     elif found not in evidence.generations:
         yield Breach(f"{asked.scenario} was promised, and there is no such generation", found)
-    elif asked.repeated != asked.answer:
+    elif asked.repeated != asked.answer and not asked.erased:
         yield Breach("the same request with the same key was answered otherwise", found)
 
 

@@ -65,6 +65,11 @@ def audit_money(evidence: Evidence, bill: Bill) -> Iterator[Breach]:
         for step, group in by_step.items():
             yield from _bought_again(generation, step, group, bill)
         yield from _cost(generation, spends)
+        yield from _promise(generation, spends)
+    for budget in evidence.budgets:
+        if budget.counted != budget.rows:
+            what = f"the budget of {budget.of} {budget.owner} counts {_usd(budget.counted)} since {budget.begins_on}"
+            yield Breach(f"{what}, and the rows say {_usd(budget.rows)}")
 
 
 def _purchase(generation: Generation, spend: Spend, bill: Bill) -> Iterator[Breach]:
@@ -107,6 +112,23 @@ def _cost(generation: Generation, spends: Sequence[Spend]) -> Iterator[Breach]:
     total = sum((spend.cost_usd or Decimal(0) for spend in spends), Decimal(0))
     if generation.cost_usd != total:
         yield Breach(f"it cost {generation.cost_usd}, its purchases {total} USD", generation.id)
+    parked = generation.status is Status.needs_review
+    wanted = max(Decimal(0), generation.quote_max_usd - total) if parked else Decimal(0)
+    if generation.hold_usd != wanted:
+        held = f"{generation.hold_usd} USD are still held for it"
+        yield Breach(f"it is {generation.status}, and {held}, instead of {wanted}", generation.id)
+
+
+def _promise(generation: Generation, spends: Sequence[Spend]) -> Iterator[Breach]:
+    """Jobs that nobody ordered, and what a bill is above its purchase's highest price, may pass what was promised."""
+    ordered = [spend for spend in spends if spend.error_code != "stray_job"]
+    bought = sum((min(spend.cost_usd or Decimal(0), spend.hold_usd) for spend in ordered), Decimal(0))
+    if bought > generation.quote_max_usd:
+        yield Breach(f"{bought} USD were bought for it, and {generation.quote_max_usd} were promised", generation.id)
+
+
+def _usd(money: tuple[Decimal, Decimal]) -> str:
+    return f"{money[0]} held and {money[1]} spent"
 
 
 def extra_charges(evidence: Evidence, bill: Bill) -> int:

@@ -69,6 +69,17 @@ class Customer:
             one.session_deleted = True
         await self._api.send("DELETE", f"/v1/sessions/{session_id}")
 
+    async def erase_user(self, user_id: str, asked: Asked) -> None:
+        """Have the user whom this request was for forgotten, and wait for the receipt."""
+        asked.erased = True
+        _, erasure = await self.send("POST", "/v1/erasures", {"user_id": user_id})
+
+        async def is_verified() -> bool:
+            _, seen = await self.send("GET", f"/v1/erasures/{erasure['id']}")
+            return seen["receipt"] is not None
+
+        await until(is_verified, every_s=LOOK_EVERY_S)
+
     async def watch(self, asked: Asked) -> None:
         """Look until it has ended, as far as a client can see."""
         if asked.answer is None:
@@ -87,6 +98,16 @@ class Customer:
         answer = await self._api.send(method, path, json=json, headers=headers)
         body: Json = answer.json() if answer.content else {}
         return answer.status_code, body
+
+    async def fetch_as_operator(self, path: str) -> str:
+        """What an operator gets there, asked for until it comes whole."""
+        headers = {"Authorization": f"Bearer {self.doors.operator_key}"}
+        return (await self._api.send("GET", path, headers=headers)).text
+
+    async def post_as_operator(self, path: str, content: bytes, content_type: str) -> None:
+        """Send a file as an operator, until it is answered."""
+        headers = {"Authorization": f"Bearer {self.doors.operator_key}", "Content-Type": content_type}
+        await self._api.send("POST", path, content=content, headers=headers)
 
     async def leave(self) -> None:
         """Stop following."""

@@ -11,17 +11,22 @@ from uuid import UUID
 
 import httpx
 from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db import forgetting
 from db.columns import Table
 from db.models import Asset, Event, Generation, Spend, Tenant
 from db.operation_models import Finding, OperatorAction
+from db.protection_models import Erasure
 from db.webhook_models import Delivery, WebhookEndpoint
 from storage.minio_storage import MinioStorage
+from tests.budget_counts import BudgetCount, read_counts
 from tests.crash.asked import Memory
 from tests.crash.doors import Doors
 
 Row = TypeVar("Row", bound=Table)
 Group = dict[UUID, list[Row]]
+MANY = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class Evidence:
     told: frozenset[str] = frozenset()  # ids of the messages that the tenant's endpoints took
     findings: Sequence[Finding] = ()
     actions: Sequence[OperatorAction] = ()
+    budgets: Sequence[BudgetCount] = ()  # all valid ones, of whomever
+    unforgotten: frozenset[UUID] = frozenset()  # generations that were to be erased, and have words or pictures
     memory: Memory = field(default_factory=Memory)
 
 
@@ -74,6 +81,8 @@ async def gather_evidence(doors: Doors, memory: Memory) -> Evidence:
         deliveries = (await session.exec(select(Delivery).where(Delivery.tenant_id == tenant_id))).all()
         findings = (await session.exec(select(Finding).order_by(col(Finding.id)))).all()
         actions = (await session.exec(select(OperatorAction).order_by(col(OperatorAction.id)))).all()
+        budgets = await read_counts(session)
+        unforgotten = await _unforgotten(session, tenant_id)
     return Evidence(
         tenant_id=tenant_id,
         generations={row.id: row for row in mine},
@@ -88,13 +97,22 @@ async def gather_evidence(doors: Doors, memory: Memory) -> Evidence:
         told=frozenset(doors.listener.accepted),
         findings=findings,
         actions=actions,
+        budgets=budgets,
+        unforgotten=unforgotten,
         memory=memory,
     )
 
 
+async def _unforgotten(session: AsyncSession, tenant_id: UUID) -> frozenset[UUID]:
+    """By the product's own rule of what words are: there is one place for it."""
+    erasures = (await session.exec(select(Erasure.id).where(Erasure.tenant_id == tenant_id))).all()
+    found = [await forgetting.unfinished(session, erasure_id, limit=MANY) for erasure_id in erasures]
+    return frozenset(generation_id for group in found for generation_id, _ in group)
+
+
 async def read_charges(sandbox: httpx.AsyncClient) -> list[Charge]:
     """The whole bill, oldest first."""
-    answer = await sandbox.get("/admin/charges", params={"limit": 100_000})
+    answer = await sandbox.get("/admin/charges", params={"limit": MANY})
     answer.raise_for_status()
     return [_charge(row) for row in answer.json()]
 

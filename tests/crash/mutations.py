@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from textwrap import dedent, indent
 from typing import Final
 
+from tests.crash.crew import OURS, WORKERS
 from tests.crash.directions import (
     Direction,
     accepted_and_killed,
@@ -21,6 +22,9 @@ from tests.crash.directions import (
     stored_and_killed,
     unknown_and_bought_again,
 )
+from tests.crash.trees import Change
+
+WORKERS_ONLY: Final = frozenset({"activities", "workflows", "providers"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +37,16 @@ class Mutation:
     new: str
     direction: Direction
 
-    def applied(self, source: str) -> str:
-        """The source with the bug in it. Raises ValueError: the text to replace is not there exactly once."""
-        if source.count(self.old) != 1:
-            raise ValueError(f"{self.file} has {source.count(self.old)} places for: {self.bug}")
-        return source.replace(self.old, self.new)
+    @property
+    def change(self) -> Change:
+        """What plants it."""
+        return Change(self.file, self.old, self.new)
+
+    @property
+    def programs(self) -> frozenset[str]:
+        """Those of ours that can have it."""
+        package = self.file.partition("/")[0]
+        return frozenset({"api"} if package == "api" else WORKERS if package in WORKERS_ONLY else OURS)
 
 
 def _code(depth: int, text: str) -> str:
@@ -130,6 +139,13 @@ MUTATIONS: Final = (
         "api/acceptance.py",
         "idempotency_key=demand.key,",
         "idempotency_key=None,",
+        accepted_and_killed,
+    ),
+    Mutation(
+        "what was promised for a generation counts against budgets beyond its end",
+        "db/lives.py",
+        "    row.hold_usd = still_promised(",
+        "    row.hold_usd = row.hold_usd or still_promised(",
         accepted_and_killed,
     ),
     Mutation(

@@ -3,14 +3,14 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
 import psutil
 
 from tests.crash.boundaries import Boundary, Moment
 from tests.crash.crew import WORKERS
-from tests.crash.exhaustive import IN_TURN, LOOK_EVERY_S, Tell
+from tests.crash.exhaustive import LOOK_EVERY_S, PLAY_AGAIN_S, Tell
 from tests.crash.lab import HEARTBEAT_S, SUBMIT_TIMEOUT_S, Lab
 from tests.crash.reached_by import SCENARIO_THERE
 
@@ -42,6 +42,14 @@ JUST_OVERDUE_S = HEARTBEAT_S + 3.0
 BEYOND_THE_LEASE_S = HEARTBEAT_S + 5.0 + SUBMIT_TIMEOUT_S + 5.0 + 4.0
 NOBODY_CAME_S = 60.0
 
+# Returns when a pause was long enough.
+Enough = Callable[[Lab], Awaitable[None]]
+
+
+async def not_before_its_time(_: Lab) -> None:
+    """The whole of the pause."""
+    await asyncio.Event().wait()
+
 
 async def pause_at_some(lab: Lab, pauses: int, tell: Tell) -> int:
     """Pause workers at the most dangerous boundaries, one after another; returns how many were paused."""
@@ -54,8 +62,8 @@ async def pause_at_some(lab: Lab, pauses: int, tell: Tell) -> int:
     return done
 
 
-async def pause_at(lab: Lab, boundary: Boundary, pause_s: float) -> bool:
-    """Have a worker pause itself there, and go on after `pause_s` seconds. False: nobody came by.
+async def pause_at(lab: Lab, boundary: Boundary, pause_s: float, *, enough: Enough = not_before_its_time) -> bool:
+    """Have a worker pause itself there, and go on after `pause_s` seconds, or when it is `enough`. False: nobody came by.
 
     The engine is started anew meanwhile: it holds the polls of the worker that stands still, and would give it every
     further attempt. So all of its work goes to the other one.
@@ -65,7 +73,9 @@ async def pause_at(lab: Lab, boundary: Boundary, pause_s: float) -> bool:
         return False
     lab.journal.note(f"a worker paused itself at {boundary} for {pause_s:.0f} s")
     lab.keeper.kill("temporal")
-    await asyncio.sleep(pause_s)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(pause_s):
+            await enough(lab)
     for pid in map(lab.programs.pid, WORKERS):
         with suppress(psutil.NoSuchProcess):
             if pid is not None and psutil.Process(pid).status() == psutil.STATUS_STOPPED:
@@ -79,7 +89,7 @@ async def _came_by(lab: Lab, boundary: Boundary, scenario: str) -> bool:
     while not lab.points.has_fired(boundary):
         if waited_s > NOBODY_CAME_S and lab.points.disarm(boundary):
             return False
-        if waited_s % IN_TURN.play_again_s < LOOK_EVERY_S:
+        if waited_s % PLAY_AGAIN_S < LOOK_EVERY_S:
             lab.load.play(scenario)
         await asyncio.sleep(LOOK_EVERY_S)
         waited_s += LOOK_EVERY_S

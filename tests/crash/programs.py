@@ -5,9 +5,13 @@ from typing import Protocol
 
 
 class Programs(Protocol):
-    """A stack's programs by name; LocalStack is one."""
+    """A stack's programs by name."""
 
     root: Path
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that are to be up."""
 
     def pid(self, name: str) -> int | None:
         """The process id of a program while it runs."""

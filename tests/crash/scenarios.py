@@ -8,6 +8,13 @@ from typing import Final
 from tests.crash.asked import Asked
 from tests.crash.customer import Customer
 from tests.crash.delivery_plants import breaking_off_a_delivery, losing_a_delivery
+from tests.crash.managing import (
+    asking_with_a_quote,
+    comparing_a_bill,
+    managing_a_key,
+    managing_a_tenant,
+    watching_a_budget,
+)
 from tests.crash.plants import (
     buying_beside_the_ledger,
     buying_late,
@@ -20,7 +27,9 @@ from tests.crash.plants import (
 from tests.crash.purchases import is_submitted
 from tests.crash.requests import Request, avatar, chain, fault, in_openais_form, lasting, scene_from, variants
 from tests.crash.telling import (
+    bringing_a_key,
     closing_an_endpoint,
+    exporting_the_log,
     having_it_reviewed,
     having_it_told_again,
     managing_an_endpoint,
@@ -124,6 +133,18 @@ async def deleting_the_session(customer: Customer, request: Request, name: str) 
     await _watch_all(customer, asked)
 
 
+async def erasing_the_user(customer: Customer, request: Request, name: str) -> None:
+    """Ask for somebody, start from an upload, and have both forgotten while they are made or after."""
+    # Of its own: the same bytes are the same upload, which another play has forgotten, or is about to name.
+    asset_id = await customer.upload(png(64, 96) + name.encode())
+    user_id = f"user-{name}"
+    asked = customer.intend(request(name) | {"user_id": user_id, "image_asset_ids": [asset_id] if asset_id else []})
+    await customer.ask(asked)
+    if customer.luck.random() < 0.5:
+        await customer.watch(asked)
+    await customer.erase_user(user_id, asked)
+
+
 async def _watch_all(customer: Customer, asked: list[Asked]) -> None:
     for one in asked:
         await customer.watch(one)
@@ -134,6 +155,7 @@ def all_scenarios(image_url: str) -> dict[str, Scenario]:
     found = [
         *_with_plants(),
         *_that_are_told(),
+        *_that_manage(),
         *_that_go_well(image_url),
         *_with_trouble_at_the_provider(),
         *_with_trouble_on_the_way(),
@@ -183,22 +205,32 @@ def _that_are_told() -> list[Scenario]:
     return [
         Scenario("endpoint_managed", 1, avatar(), managing_an_endpoint),
         Scenario("lane_switched", 1, avatar(), switching_a_lane),
+        Scenario("log_exported", 1, avatar(), exporting_the_log),
+        Scenario("key_brought", 1, avatar(), bringing_a_key),
         Scenario("endpoint_closed", 1, avatar(), closing_an_endpoint),
         Scenario("told_again", 1, avatar(), having_it_told_again),
-        Scenario(
-            "reviewed",
-            2,
-            avatar(fault("lost_response times=1"), provider="openai", quality=DEAR),
-            having_it_reviewed,
-            parks=True,
+        *(
+            Scenario(name, weight, _lost_and_dear(slow), having_it_reviewed, parks=True)
+            for name, weight, slow in (
+                ("reviewed", 2, ""),
+                ("reviewed_and_slow", 1, lasting(15)),
+                ("reviewed_and_soon_over", 0, lasting(6)),  # long enough where waits are short: see haste.py
+            )
         ),
-        Scenario(
-            "reviewed_and_slow",
-            1,
-            avatar(f"{fault('lost_response times=1')} {lasting(15)}", provider="openai", quality=DEAR),
-            having_it_reviewed,
-            parks=True,
-        ),
+    ]
+
+
+def _lost_and_dear(direction: str) -> Request:
+    return avatar(f"{fault('lost_response times=1')} {direction}", provider="openai", quality=DEAR)
+
+
+def _that_manage() -> list[Scenario]:
+    return [
+        Scenario("key_managed", 1, avatar(), managing_a_key),
+        Scenario("tenant_managed", 1, avatar(), managing_a_tenant),
+        Scenario("bill_compared", 1, avatar(), comparing_a_bill),
+        Scenario("budget_watched", 1, variants(2), watching_a_budget),
+        Scenario("quoted", 2, avatar(provider="replicate"), asking_with_a_quote),
     ]
 
 
@@ -264,4 +296,5 @@ def _that_are_stopped(image_url: str) -> list[Scenario]:
         Scenario("canceled_synchronous", 1, chain(provider="openai"), changing_mind, MAY_BE_CANCELED, parks=True),
         Scenario("canceled_own_picture", 1, scene_from(image_url, lasting(2)), changing_mind, MAY_BE_CANCELED),
         Scenario("session_deleted", 2, avatar(), deleting_the_session, MAY_BE_CANCELED),
+        Scenario("user_erased", 1, variants(1), erasing_the_user, MAY_BE_CANCELED),
     ]

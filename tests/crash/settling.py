@@ -32,6 +32,8 @@ RESTLESS: Final = {
         select count(*) from asset a join generation g on g.id = a.generation_id
         where a.tenant_id = :tenant and a.state = 'stored' and g.deleted_at is not null
     """,
+    "erasures": "select count(*) from erasure where tenant_id = :tenant and verified_at is null",
+    "alerts": "select count(*) from budget_alert where tenant_id = :tenant and told_at is null",
     "deliveries": """
         select count(*) from delivery d join webhook_endpoint e on e.id = d.endpoint_id
         where d.tenant_id = :tenant and d.state = 'pending' and e.deleted_at is null
@@ -104,4 +106,5 @@ async def _repeat_all(api: PatientHttp, asked: list[Asked]) -> None:
             one.repeated = promise_in(answer) or answer.json()
             one.answer = one.answer or one.repeated
 
-    await asyncio.gather(*(repeat(one) for one in asked))
+    # With the request, its key was forgotten.
+    await asyncio.gather(*(repeat(one) for one in asked if not one.erased))

@@ -10,6 +10,7 @@ from tests.crash.requests import Request
 from tests.crash.webhook_listener import BROKEN
 
 ENDPOINTS = "/v1/webhook-endpoints"
+OWN_KEY = "/v1/tenants/me/credentials/replicate"
 IDLE_LANE = "/v1/operations/lanes/openai/gpt-image-1"
 
 
@@ -67,6 +68,17 @@ async def switching_a_lane(customer: Customer, _request: Request, name: str) -> 
         limit = {"creates_per_minute": per_minute}
         await customer.send("PUT", f"{IDLE_LANE}/limit", note | limit, as_operator=True)
     await customer.send("POST", f"{IDLE_LANE}/resume", note, as_operator=True)
+
+
+async def exporting_the_log(customer: Customer, _request: Request, _name: str) -> None:
+    """An operator exports what was decided."""
+    await customer.fetch_as_operator("/v1/audit/export")
+
+
+async def bringing_a_key(customer: Customer, _request: Request, _name: str) -> None:
+    """A tenant that asks for nothing brings a provider key of its own, and takes it away."""
+    await customer.send("PUT", OWN_KEY, {"key": "r8_a_key_of_the_lab"}, as_operator=True)
+    await customer.send("DELETE", OWN_KEY, as_operator=True)
 
 
 async def _reviews(customer: Customer, generation_id: str) -> list[Json]:

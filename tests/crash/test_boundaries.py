@@ -35,8 +35,10 @@ def test_a_transaction_that_writes_without_a_name_is_found(tmp_path: Path) -> No
     body = "async with d.transaction() as s:\n    await {call}(s)\n"
     (tmp_path / "activities" / "good.py").write_text("from db import ledger\n" + body.format(call="ledger.read"))
     (tmp_path / "activities" / "bad.py").write_text("from db import ledger\n" + body.format(call="ledger.settle"))
+    (tmp_path / "activities" / "worse.py").write_text("from db.ledger import settle\n" + body.format(call="settle"))
 
-    assert [place.partition(":")[0] for place in unnamed_writes(tmp_path, "activities")] == ["activities/bad.py"]
+    found = [place.partition(":")[0] for place in unnamed_writes(tmp_path, "activities")]
+    assert found == ["activities/bad.py", "activities/worse.py"]
 
 
 def test_a_name_that_is_put_together_at_run_time_is_refused(tmp_path: Path) -> None:

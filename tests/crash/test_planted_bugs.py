@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.crash.boundaries import ROOT
+from tests.crash.haste import HASTE
 from tests.crash.mutations import MUTATIONS, Mutation
 from tests.crash.planted import Ground, ground
+from tests.crash.trees import Change
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -22,8 +24,15 @@ async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gro
 def test_a_bug_still_has_its_place_in_the_source(mutation: Mutation) -> None:
     source = (ROOT / mutation.file).read_text("utf-8")
 
-    ast.parse(mutation.applied(source))
-    assert mutation.applied(source) != source
+    ast.parse(mutation.change.applied(source))
+    assert mutation.change.applied(source) != source
+
+
+@pytest.mark.parametrize("change", HASTE, ids=[change.old.split()[0] for change in HASTE])
+def test_a_wait_that_is_shortened_still_has_its_place_in_the_source(change: Change) -> None:
+    source = (ROOT / change.file).read_text("utf-8")
+
+    ast.parse(change.applied(source))
 
 
 async def test_without_a_bug_no_direction_shows_a_breach(servers: Ground) -> None:

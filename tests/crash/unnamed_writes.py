@@ -16,40 +16,56 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 def unnamed_writes(root: Path, package: str) -> list[str]:
     """`file:line` of each transaction without a name that calls something of db/ that writes."""
     writers = writing_functions(root)
-    return [
-        f"{path.relative_to(root)}:{block.lineno}"
-        for path in sorted((root / package).rglob("*.py"))
-        for block in _unnamed_blocks(ast.parse(path.read_text("utf-8")))
-        if _writes(block.body, writers)
-    ]
+    found = []
+    for path in sorted((root / package).rglob("*.py")):
+        tree = ast.parse(path.read_text("utf-8"))
+        known = writers | _called_here(tree, writers)
+        blocks = (block for block in _unnamed_blocks(tree) if _writes(block.body, known))
+        found += [f"{path.relative_to(root)}:{block.lineno}" for block in blocks]
+    return found
 
 
 def writing_functions(root: Path) -> frozenset[str]:
     """`module.function` of every function in db/ that changes rows, itself or through another one there."""
     functions: dict[str, Function] = {}
     texts: dict[str, set[str]] = {}
+    trees: dict[str, ast.Module] = {}
     for path in sorted((root / "db").glob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
+        trees[path.stem] = tree = ast.parse(path.read_text("utf-8"))
         texts[path.stem] = set(_writing_texts(tree))
         for node in tree.body:
             if isinstance(node, Function):
                 functions[f"{path.stem}.{node.name}"] = node
     writers: set[str] = set()
     while True:
+        called = {module: texts[module] | _called_here(tree, writers) for module, tree in trees.items()}
         more = {
             name
             for name, function in functions.items()
-            if name not in writers and _changes(function, name.partition(".")[0], texts, writers)
+            if name not in writers and _changes(function, name.partition(".")[0], called, writers)
         }
         if not more:
             return frozenset(writers)
         writers |= more
 
 
-def _changes(function: Function, module: str, texts: dict[str, set[str]], writers: set[str]) -> bool:
+def _called_here(tree: ast.Module, writers: Iterable[str]) -> set[str]:
+    """What a module calls the functions that it has imported by their own names from those of db/ that write."""
+    known = set(writers)
+    return {
+        name.asname or name.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("db.")
+        for name in node.names
+        if f"{str(node.module).removeprefix('db.')}.{name.name}" in known
+    }
+
+
+def _changes(function: Function, module: str, called: dict[str, set[str]], writers: set[str]) -> bool:
+    """`called`: for each module, the names there of texts and functions that write."""
     local = {name.partition(".")[2] for name in writers if name.startswith(f"{module}.")}
     for node in ast.walk(function):
-        if isinstance(node, ast.Name) and node.id in texts[module] | local:
+        if isinstance(node, ast.Name) and node.id in called[module] | local:
             return True
         if isinstance(node, ast.Call) and _called(node) in WRITING_CALLS:
             return True
@@ -76,7 +92,7 @@ def _called(call: ast.Call) -> str:
 def _dotted(node: ast.expr) -> str:
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return f"{node.value.id}.{node.attr}"
-    return ""
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _writing_texts(tree: ast.Module) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Evidence of one generation with which everything is right: what tests of the audit spoil, one thing at a time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from uuid_utils.compat import uuid7
 from contracts.statuses import AssetState, Billed, Kind, SpendState, Status, Step
 from db.columns import now
 from db.models import Asset, Event, Generation, Spend
+from tests.budget_counts import BudgetCount
 from tests.crash.asked import Asked, Followed, Memory
 from tests.crash.evidence import Charge, Evidence
 
@@ -28,6 +29,8 @@ class Parts:
     objects: dict[str, str]
     charges: list[Charge]
     asked: list[Asked]
+    budgets: list[BudgetCount] = field(default_factory=list)
+    unforgotten: set[UUID] = field(default_factory=set)
 
     def evidence(self) -> Evidence:
         """All of it."""
@@ -41,6 +44,8 @@ class Parts:
             objects=self.objects,
             charges=self.charges,
             foreign_tokens=frozenset(),
+            budgets=self.budgets,
+            unforgotten=frozenset(self.unforgotten),
             memory=Memory(asked=self.asked),
         )
 
@@ -60,12 +65,18 @@ def a_picture() -> Parts:
         asked=[
             Asked("avatar", "key", {}, answer, dict(answer), followed=[Followed(seqs=[1, 2, 3, 4], saw_end=True)]),
         ],
+        budgets=[a_budget(Decimal(0), PRICE)],
     )
 
 
 def a_charge(job_id: str = JOB, *, token: str = TOKEN, billed: bool | None = True) -> Charge:
     """A row of the provider's bill."""
     return Charge(job_id, "replicate", token, PRICE, now(), billed)
+
+
+def a_budget(held_usd: Decimal, spent_usd: Decimal) -> BudgetCount:
+    """The system's, as it counts; what the rows say is one picture."""
+    return BudgetCount(uuid7(), "system", "", now().date(), (held_usd, spent_usd), (Decimal(0), PRICE))
 
 
 def _generation(tenant_id: UUID, id_: UUID, asset: Asset) -> Generation:

@@ -38,7 +38,7 @@ from tests.integration.test_ledger import a_generation, an_order, claimed
 ABSENT = LostJob(report=None, conclusive=True)
 UNKNOWABLE = LostJob(report=None, conclusive=False)
 JOB = JobReport(job_id="job-1", state="waiting")
-FAST = BuyingRules(start_within_s=1, list_lag_s=0, look_up_every_s=0.01, shortest_pause_s=0.01, longest_pause_s=0.05)
+FAST = BuyingRules(start_within_s=3, list_lag_s=0, look_up_every_s=0.01, shortest_pause_s=0.01, longest_pause_s=0.05)
 
 
 class Scripted:

@@ -1,7 +1,7 @@
 """PostgreSQL away, silent or full: every call ends within seconds as DatabaseUnavailable, and the pool recovers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import asyncpg
@@ -35,13 +35,25 @@ async def database(postgres: LocalStack) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def answers(database: Database, *, times: int) -> list[bool]:
-    """Whether PostgreSQL answered, to so many transactions at once. Any error but DatabaseUnavailable comes out."""
+async def _transaction(database: Database) -> None:
+    async with database.transaction() as session:
+        await ping(session)
+
+
+async def _row(database: Database) -> None:
+    await database.fetch_row("select $1::int", 1)
+
+
+Way = Callable[[Database], Awaitable[None]]
+WAYS = pytest.mark.parametrize("way", [_transaction, _row])
+
+
+async def answers(database: Database, *, times: int, way: Way = _transaction) -> list[bool]:
+    """Whether PostgreSQL answered, to so many at once. Any error but DatabaseUnavailable comes out."""
 
     async def ask() -> bool:
         try:
-            async with database.transaction() as session:
-                await ping(session)
+            await way(database)
         except DatabaseUnavailable:
             return False
         return True
@@ -50,30 +62,41 @@ async def answers(database: Database, *, times: int) -> list[bool]:
         return list(await asyncio.gather(*(ask() for _ in range(times))))
 
 
+@WAYS
 async def test_a_pool_recovers_from_every_restart_without_a_failed_call(
-    postgres: LocalStack, database: Database
+    postgres: LocalStack, database: Database, way: Way
 ) -> None:
     for _ in range(3):
-        assert await answers(database, times=2 * POOL) == [True] * 2 * POOL
+        assert await answers(database, times=2 * POOL, way=way) == [True] * 2 * POOL
         await postgres.kill("postgres")
-        assert await answers(database, times=2 * POOL) == [False] * 2 * POOL
+        assert await answers(database, times=2 * POOL, way=way) == [False] * 2 * POOL
         await postgres.start_service("postgres")
 
-    assert await answers(database, times=2 * POOL) == [True] * 2 * POOL
+    assert await answers(database, times=2 * POOL, way=way) == [True] * 2 * POOL
 
 
+@WAYS
 async def test_a_server_that_is_silent_counts_as_away_and_serves_again_when_it_goes_on(
-    postgres: LocalStack, database: Database
+    postgres: LocalStack, database: Database, way: Way
 ) -> None:
     await answers(database, times=POOL)
     postgres.pause("postgres")
     try:
-        with_old_connections = await answers(database, times=2 * POOL)
-        with_new_connections = await answers(database, times=2 * POOL)
+        with_old_connections = await answers(database, times=2 * POOL, way=way)
+        with_new_connections = await answers(database, times=2 * POOL, way=way)
     finally:
         postgres.resume("postgres")
 
     assert with_old_connections == with_new_connections == [False] * 2 * POOL
+    assert await answers(database, times=2 * POOL, way=way) == [True] * 2 * POOL
+
+
+async def test_a_row_that_nobody_waits_for_any_more_leaves_no_connection_that_hangs(database: Database) -> None:
+    for _ in range(2 * POOL):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await database.fetch_row("select pg_sleep(0.4)")
+
     assert await answers(database, times=2 * POOL) == [True] * 2 * POOL
 
 
@@ -98,13 +121,17 @@ async def test_a_server_that_falls_silent_inside_a_transaction_is_not_waited_for
 
 @pytest.mark.parametrize("sqlstate", ["53100", "53300", "57P03", "58030", "25P03"])
 async def test_a_server_that_cannot_go_on_counts_as_away(database: Database, sqlstate: str) -> None:
+    raising = f"do $$ begin raise exception using errcode = '{sqlstate}'; end $$"
+
     async def refused() -> None:
         async with database.transaction() as session:
             connection = await session.connection()
-            await connection.execute(text(f"do $$ begin raise exception using errcode = '{sqlstate}'; end $$"))
+            await connection.execute(text(raising))
 
     with pytest.raises(DatabaseUnavailable):
         await refused()
+    with pytest.raises(DatabaseUnavailable):
+        await database.fetch_row(raising)
 
 
 async def test_a_listener_wakes_everybody_when_it_listens_again(postgres: LocalStack, database: Database) -> None:

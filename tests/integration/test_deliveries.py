@@ -67,7 +67,8 @@ class Post:
             return [await session.get_one(Delivery, row.id) for row in rows]
 
     async def read(self, delivery: Delivery) -> Delivery:
-        return (await self.of(delivery.generation_id))[0]
+        async with self.tables.database.transaction() as session:
+            return await session.get_one(Delivery, delivery.id)
 
     async def endpoint_now(self, endpoint: WebhookEndpoint) -> WebhookEndpoint:
         async with self.tables.database.transaction() as session:

@@ -4,16 +4,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from io import BytesIO
 from typing import Any
 
 import pytest
 from PIL import Image
 from prometheus_client import CollectorRegistry
+from sqlalchemy import text
+from sqlmodel import select
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 from activities import buying
+from activities.accounts import Accounts
 from activities.buying import Buyer
 from activities.keeping import Keeper, KeepingRules
 from activities.observation import PictureMetrics
@@ -24,7 +28,7 @@ from activities.waiting import Waiter, WaitingRules
 from activities.witness import Witness
 from contracts.pictures import Closing, PictureMade, PictureOrder, UndoOrder, UndoReport
 from contracts.statuses import AssetState, Billed, SpendState
-from db import ledger, lives
+from db import ledger, lives, promises
 from db.columns import now
 from db.listener import Listener
 from db.models import Asset, Spend
@@ -34,6 +38,7 @@ from providers.base import FinishedPicture, JobReport, LostJob, RemoteFile
 from providers.catalog import Catalog
 from storage.base import NewObject, StoredObject
 from storage.memory import MemoryStorage
+from tests.integration.api.running_api import eventually
 from tests.integration.conftest import Tables
 from tests.integration.test_buying import FAST, JOB, UNKNOWABLE, Scripted
 from tests.integration.test_ledger import PROMPT, a_generation, an_order, claimed
@@ -57,11 +62,12 @@ class Workshop:
         provider: Scripted,
         storage: MemoryStorage | None = None,
         rules: KeepingRules | None = None,
+        accounts: Accounts | None = None,
     ) -> None:
         self.tables = tables
         self.provider = provider
         self.storage = storage or MemoryStorage()
-        providers = {"replicate": provider}
+        providers = accounts or Accounts({"replicate": provider})
         self.keeper = Keeper(tables.database, self.storage, providers, rules or KeepingRules())
         patience = WaitingRules(first_s=0.01, longest_s=0.05, denied_for_s=0.1)
         waiter = Waiter(tables.database, providers, patience)
@@ -271,6 +277,36 @@ async def test_a_generation_that_ends_leaves_no_money_open(tables: Tables) -> No
         (SpendState.settled, Billed.unknown),
     ]
     assert row.cost_usd == perhaps.hold_usd
+
+
+async def test_a_purchase_waits_for_another_of_its_generation_before_it_touches_the_one_that_it_replaces(
+    tables: Tables,
+) -> None:
+    """Who waits there with a provider's budget in hand would wait in a circle with whoever buys meanwhile."""
+    shop = Workshop(tables, at_once(PNG))
+    order = await shop.order()
+    async with tables.database.transaction() as session:
+        spend = await ledger.claim(session, order, PROMPT)
+        spend = await ledger.mark_unknown(session, await ledger.mark_sent(session, spend, window_s=1))
+    again = order.model_copy(update={"purchase": 1, "possible_duplicate": True})
+
+    async with tables.database.transaction() as session:
+        await promises.lock(session, order.generation_id)
+        making = asyncio.create_task(shop.make(again))
+        await eventually(partial(_advisory_waits, tables))
+        query = select(Spend).where(Spend.id == spend.id).with_for_update(nowait=True)
+        assert (await session.exec(query)).one().state is SpendState.unknown
+
+    await making
+    async with tables.database.transaction() as session:
+        replaced = await session.get_one(Spend, spend.id)
+    assert (replaced.state, replaced.error_code) == (SpendState.settled, "purchase_replaced")
+
+
+async def _advisory_waits(tables: Tables) -> bool:
+    query = text("select 1 from pg_stat_activity where wait_event_type = 'Lock' and wait_event = 'advisory'")
+    async with tables.database.transaction() as session:
+        return (await (await session.connection()).execute(query)).first() is not None
 
 
 async def test_a_generation_that_people_must_look_at_keeps_its_hold(tables: Tables) -> None:

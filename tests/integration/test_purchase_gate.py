@@ -95,8 +95,8 @@ class Counter:
         keeper = Keeper(tables.database, MemoryStorage(), providers, KeepingRules())
         self.board = StandingBoard(tables.database, listener)
         self.witness = Witness(tables.database, self.board)
-        gate = PurchaseGate(tables.database, self.board)
-        self.buyer = Buyer(tables.database, providers, keeper, FAST, gate=gate, witness=self.witness)
+        self.gate = PurchaseGate(tables.database, self.board)
+        self.buyer = Buyer(tables.database, providers, keeper, FAST, gate=self.gate, witness=self.witness)
         rules = WaitingRules(first_s=0.01, longest_s=0.01)
         self.waiter = Waiter(tables.database, providers, rules, witness=self.witness)
         self.prober = Prober(tables.database, self.board, providers)
@@ -247,6 +247,21 @@ async def test_what_was_sent_already_is_looked_up_although_the_lane_is_paused(op
     bought = await shop.buyer.submitted(again, a_purchase(again), Wish(), alternatives=1)
 
     assert (bought.state, bought.provider_job_id) == (SpendState.submitted, "job-1")
+
+
+async def test_what_makes_our_account_wait_does_not_make_a_tenants_own_account_wait(open_shop: OpenShop) -> None:
+    shop = await open_shop(Probed([]))
+    spend = await claimed(shop.tables, await shop.order())
+    async with shop.tables.database.transaction() as session:
+        await traffic.record_busy(session, shop.name, "m", now() + timedelta(minutes=1))
+    shop.board.outdate()
+    with pytest.raises(ProviderBusy):
+        async with shop.gate.passed(spend, alternatives=1):
+            raise AssertionError
+    spend.own_key = True
+
+    async with shop.gate.passed(spend, alternatives=1):
+        assert await shop.is_busy()
 
 
 async def test_all_wait_when_the_provider_told_one_to_wait_and_no_attempt_is_made(open_shop: OpenShop) -> None:

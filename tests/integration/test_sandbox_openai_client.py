@@ -67,6 +67,19 @@ async def test_images_are_generated_with_usage_and_billed_by_it(
     assert charges[0]["amount_usd"] == pytest.approx(2 * 0.165, abs=0.001)
 
 
+async def test_a_dear_picture_takes_more_tokens_than_its_price_and_they_are_charged(
+    client: openai.AsyncOpenAI, sandbox: SandboxServer
+) -> None:
+    prompts = ("a lake", "a lake [[sandbox fault=dear factor=3]]")
+    usual, dear = [(await client.images.generate(model=MODEL, prompt=prompt)).usage for prompt in prompts]
+
+    assert usual is not None
+    assert dear is not None
+    assert dear.output_tokens == 3 * usual.output_tokens
+    charges = await sandbox.charges(provider="openai", billed="true")
+    assert charges[1]["amount_usd"] == pytest.approx(dear.input_tokens * 5e-6 + dear.output_tokens * 30e-6)
+
+
 async def test_an_edit_with_two_images_counts_their_tokens(client: openai.AsyncOpenAI) -> None:
     answer = await client.images.edit(
         model=MODEL, image=[("a.png", png("red")), ("b.png", png("blue"))], prompt="both in a lake", size="1920x1088"

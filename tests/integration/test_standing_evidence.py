@@ -250,6 +250,22 @@ async def test_a_trial_that_was_told_to_come_later_is_free_again(watched: Watche
     assert await watched.trials_left() == 1
 
 
+@pytest.mark.parametrize("error", [ProviderBusy(retry_after_s=0.1), ProviderUnreachable(), OutcomeUnknown()])
+async def test_a_trial_that_fails_in_a_tenants_own_account_is_free_again_and_says_nothing(
+    watched: Watched, error: ProviderError
+) -> None:
+    trial = await watched.spend()
+    trial.own_key = True
+    async with watched.witness.watching(trial):
+        await watched.half_open()
+        await watched.trials_left()
+        watched.witness.sent(trial)
+        await watched.witness.failed(trial, error)
+
+    assert (await watched.standing("m")).breaker is BreakerState.half_open
+    assert await watched.trials_left() == 1
+
+
 def _purchase() -> Purchase:
     return Purchase(
         token="t",

@@ -18,6 +18,7 @@ from errors import (
     OutcomeUnknown,
     OutputCorrupt,
     PolicyRefused,
+    PromiseExhausted,
     ProviderInterrupted,
     ProviderUnavailable,
     ProviderUnreachable,
@@ -120,6 +121,16 @@ def unknown_and_cheap(stage: Stage, last: Step) -> None:
     fails(OutcomeUnknown, 1)(stage, last)
 
 
+def has_no_room_for_a_second(stage: Stage, _last: Step) -> None:
+    """The first purchase is lost, and the price that was promised has no room for another."""
+    no_room = ApplicationError(PromiseExhausted.title, {"billed": "no"}, type=PromiseExhausted.code, non_retryable=True)
+
+    async def make(order: PictureOrder) -> PictureMade:
+        raise no_room if order.purchase else failing(ProviderInterrupted)
+
+    stage.make = make
+
+
 def canceled_in_mid_flight(stage: Stage, last: Step) -> None:
     async def make(order: PictureOrder) -> PictureMade:
         if order.step is last:
@@ -215,7 +226,10 @@ def told(story: str, setting: Setting) -> Outcome:
     return run_to_the_end
 
 
-SIDE_BY_SIDE = {"image-others-stopped": told("image", stops_the_others)}
-OUTCOMES: dict[str, Outcome] = SIDE_BY_SIDE | {
+OF_ONE_STORY = {
+    "image-others-stopped": told("image", stops_the_others),
+    "avatar-no-room-for-a-second": told("avatar", has_no_room_for_a_second),
+}
+OUTCOMES: dict[str, Outcome] = OF_ONE_STORY | {
     f"{story}-{outcome}": told(story, setting) for story in STORIES for outcome, setting in SETTINGS.items()
 }

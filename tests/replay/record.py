@@ -7,13 +7,14 @@ as they replay, runs that began under these releases can go on.
 import asyncio
 import sys
 
-from tests.replay import deliveries, generations, operations, sessions
+from tests.replay import deliveries, erasures, generations, operations, sessions
 from tests.replay.recording import Outcome, record, recordings
 
 # A workflow has its outcomes in one of these modules; a new module is added here.
 OUTCOMES: dict[str, Outcome] = {
     **generations.OUTCOMES,
     **sessions.OUTCOMES,
+    **erasures.OUTCOMES,
     **deliveries.OUTCOMES,
     **operations.OUTCOMES,
 }

@@ -9,12 +9,15 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError, create_model
 
+from contracts.erasures import ErasureOrder
 from contracts.frozen import Frozen
 from contracts.names import (
+    ACTIVITY_ATTEST,
     ACTIVITY_BEGUN,
     ACTIVITY_CLOSE,
     ACTIVITY_DELETE_SESSION,
     ACTIVITY_DELIVER,
+    ACTIVITY_ERASE,
     ACTIVITY_MAKE_PICTURE,
     ACTIVITY_OPEN,
     ACTIVITY_RECONCILE,
@@ -25,6 +28,7 @@ from contracts.names import (
     WORKFLOW_DELETE_SESSION,
     WORKFLOW_DELIVER,
     WORKFLOW_ENHANCE,
+    WORKFLOW_ERASE,
     WORKFLOW_IMAGE,
     WORKFLOW_RECONCILE,
     WORKFLOW_SCENE,
@@ -55,11 +59,14 @@ TAKEN: dict[str, type[BaseModel]] = {
     WORKFLOW_ENHANCE: GenerationInput,
     WORKFLOW_TAKE_BACK: GenerationInput,
     WORKFLOW_DELETE_SESSION: SessionDeletion,
+    WORKFLOW_ERASE: ErasureOrder,
     WORKFLOW_DELIVER: DeliveryInput,
     WORKFLOW_RECONCILE: ReconcileOrder,
     ACTIVITY_MAKE_PICTURE: PictureOrder,
     ACTIVITY_UNDO_PICTURE: UndoOrder,
     ACTIVITY_DELETE_SESSION: SessionDeletion,
+    ACTIVITY_ERASE: ErasureOrder,
+    ACTIVITY_ATTEST: ErasureOrder,
     ACTIVITY_DELIVER: AttemptOrder,
     ACTIVITY_RECONCILE: CheckOrder,
 }
@@ -73,6 +80,8 @@ GIVEN: dict[str, type[BaseModel] | None] = {
     ACTIVITY_REPLAN: Replanned,
     ACTIVITY_CLOSE: None,
     ACTIVITY_DELETE_SESSION: None,  # a number
+    ACTIVITY_ERASE: None,  # a number
+    ACTIVITY_ATTEST: None,  # a yes or no
 }
 
 

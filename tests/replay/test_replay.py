@@ -28,6 +28,7 @@ LONGER = {
     "avatar_scene-bought-again-in-vain@2": 70,
     "image-bought-again-in-vain": 80,
     "delete_session-given-up": 70,
+    "erase-goes-on": 80,
 }
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from config import load_settings
 from errors import ConfigurationError
@@ -67,3 +68,51 @@ def test_the_limit_of_a_provider_is_its_setting_or_else_what_the_caller_knows(mo
 
     assert settings.creates_per_minute("replicate", otherwise=7) == 120
     assert settings.creates_per_minute("somebody", otherwise=7) == 7
+
+
+@pytest.mark.parametrize("name", ["TOKEN_SECRET", "DATABASE_URL", "STORE_ACCESS_KEY", "REPLICATE_API_TOKEN"])
+def test_a_secret_may_lie_in_a_file(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(COMPLETE[name] + "\n")
+    monkeypatch.delenv(f"DIORAMA_{name}")
+    monkeypatch.setenv(f"DIORAMA_{name}_FILE", str(tmp_path / "secret"))
+
+    found = getattr(load_settings(), name.lower())
+
+    assert (found.get_secret_value() if isinstance(found, SecretStr) else found) == COMPLETE[name]
+
+
+def test_a_secrets_file_may_be_named_in_the_dotenv_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("from-a-file-from-a-file")
+    monkeypatch.delenv("DIORAMA_TOKEN_SECRET")
+    (tmp_path / ".env").write_text(f"DIORAMA_TOKEN_SECRET_FILE={tmp_path / 'secret'}\n")
+
+    assert load_settings().token_secret.get_secret_value() == "from-a-file-from-a-file"
+
+
+def test_a_secret_that_is_given_twice_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("another-another-another")
+    monkeypatch.setenv("DIORAMA_TOKEN_SECRET_FILE", str(tmp_path / "secret"))
+
+    with pytest.raises(ConfigurationError, match="DIORAMA_TOKEN_SECRET_FILE are both set"):
+        load_settings()
+
+
+@pytest.mark.parametrize("body", [None, b"\xff\xfe\x00"])
+def test_a_secrets_file_that_cannot_be_read_is_named(
+    body: bytes | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "secret"
+    if body is not None:
+        path.write_bytes(body)
+    monkeypatch.delenv("DIORAMA_TOKEN_SECRET")
+    monkeypatch.setenv("DIORAMA_TOKEN_SECRET_FILE", str(path))
+
+    with pytest.raises(ConfigurationError, match="DIORAMA_TOKEN_SECRET_FILE cannot be read"):
+        load_settings()
+
+
+def test_what_is_no_secret_is_not_read_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "level").write_text("ERROR")
+    monkeypatch.setenv("DIORAMA_LOG_LEVEL_FILE", str(tmp_path / "level"))
+
+    assert load_settings().log_level == "INFO"

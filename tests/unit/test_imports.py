@@ -18,23 +18,23 @@ OURS = {
 ALLOWED = {
     "errors": "",
     "fault_points": "",
-    "config": "errors | pydantic pydantic_settings",
+    "config": "errors contracts | pydantic pydantic_settings",
     "logs": "| structlog",
-    "temporal_client": "| temporalio",
+    "temporal_client": "contracts engine | temporalio",
     "contracts": "errors | pydantic",
     "imaging": "errors contracts | PIL cv2 numpy",
     "prompts": "errors contracts | pydantic",
     "storage": "errors contracts fault_points | miniopy_async aiohttp structlog yarl",
-    "db": "errors contracts fault_points | sqlalchemy sqlmodel asyncpg alembic uuid_utils structlog",
+    "db": "errors contracts fault_points | sqlalchemy sqlmodel asyncpg alembic uuid_utils structlog cryptography",
     "providers": "errors contracts fault_points | httpx openai replicate pydantic structlog",
     "public_http": "errors | httpcore httpx",
-    "engine": "errors contracts db | temporalio",
+    "engine": "errors contracts db | temporalio cryptography",
     "activities": "errors contracts db engine storage providers prompts imaging public_http"
     " | temporalio structlog pydantic sqlmodel prometheus_client standardwebhooks",
     "workflows": "errors contracts activities | temporalio",
     "api": "errors contracts fault_points db engine storage providers prompts imaging public_http workflows temporal_client config logs"
     " | anyio fastapi starlette pydantic sqlmodel temporalio structlog httpx prometheus_client standardwebhooks"
-    " uvicorn pydantic_core",
+    " uvicorn pydantic_core google",
     "sandbox": "| fastapi starlette uvicorn httpx pydantic PIL cv2 numpy dicebear resvg_py standardwebhooks"
     " pydantic_core",
 }
@@ -54,6 +54,8 @@ ROOTS_OF_CONFIG = {
     "worker_parts/servers.py",
     "cli.py",
     "api/app.py",
+    "api/assembly.py",
+    "api/parts.py",
     "api/__main__.py",
 }
 # Only these may be imported by nobody but tests.

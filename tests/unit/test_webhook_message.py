@@ -1,16 +1,19 @@
 """Webhooks as receivers see them: verified by the library that receivers use."""
 
 import json
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from uuid import UUID, uuid4
 
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from activities.webhook_message import WebhookMessage, signed_message
+from contracts.budgets import BudgetOf, Period
 from contracts.webhook_secrets import OVERLAP, WebhookSecrets
-from db.delivering import Parcel
+from db.delivering import AlertedBudget, Parcel
 from db.models import Event
+from db.money_models import Budget, BudgetAlert
 from db.webhook_models import Delivery, WebhookEndpoint
 
 SECRETS = WebhookSecrets("a secret of the service")
@@ -40,6 +43,7 @@ def test_a_receiver_verifies_a_message_with_the_secret_it_was_shown() -> None:
 
     content = Webhook(SECRETS.secret(ENDPOINT, 1)).verify(message.body, headers(message))
 
+    assert isinstance(given.event, Event)
     assert content["type"] == "generation.succeeded"
     assert content["timestamp"] == given.event.created_at.isoformat()
     assert content["data"] == {
@@ -99,6 +103,33 @@ def test_a_reopened_generation_is_told_as_queued_again() -> None:
     message = sent(parcel("generation.reopened", run=2), 1, None, at=datetime.now(UTC))
 
     assert json.loads(message.body)["data"]["status"] == "queued"
+
+
+def test_an_alert_tells_whose_budget_it_is_how_much_of_it_is_used_and_when_it_is_whole_again() -> None:
+    budget = Budget(
+        id=UUID(int=3), of=BudgetOf.key, owner="4f1d0c2b9a7e", period=Period.month, limit_usd=Decimal("20.00")
+    )
+    alert = BudgetAlert(budget_id=budget.id, begins_on=date(2026, 12, 1), percent=80, used_usd=Decimal("16.2"))
+    endpoint = WebhookEndpoint(id=ENDPOINT, tenant_id=uuid4(), url="https://hooks.example/")
+    delivery = Delivery(tenant_id=uuid4(), endpoint_id=ENDPOINT, alert_id=alert.id, event_type="budget.alert")
+    message = sent(Parcel(delivery, endpoint, AlertedBudget(alert, budget)), 1, None, at=datetime.now(UTC))
+
+    content = Webhook(SECRETS.secret(ENDPOINT, 1)).verify(message.body, headers(message))
+
+    assert (content["type"], content["timestamp"]) == ("budget.alert", alert.created_at.isoformat())
+    assert content["data"] == {
+        "budget_id": str(budget.id),
+        "of": "key",
+        "owner": "4f1d0c2b9a7e",
+        "period": "month",
+        "hard": True,
+        "percent": 80,
+        "used_usd": "16.2",
+        "limit_usd": "20.00",
+        "begins_on": "2026-12-01",
+        "resets_at": "2027-01-01T00:00:00+00:00",
+        "links": {"budgets": "/v1/budgets", "alerts": f"/v1/budgets/{budget.id}/alerts"},
+    }
 
 
 def test_endpoints_and_versions_and_services_have_secrets_of_their_own() -> None:

@@ -75,7 +75,7 @@ def test_only_2xx_means_that_it_arrived(status: int, trouble: DeliveryTrouble | 
     assert trouble_of(status) is trouble
 
 
-def test_endpoints_can_ask_for_every_end_of_a_generation_and_for_its_reopening() -> None:
+def test_endpoints_can_ask_for_every_end_of_a_generation_for_its_reopening_and_for_alerts_of_budgets() -> None:
     ends = {f"generation.{status}" for status in Status if status.is_final}
 
-    assert set(WebhookEvent) == ends | {REOPENED}
+    assert set(WebhookEvent) == ends | {REOPENED, WebhookEvent.budget_alert}

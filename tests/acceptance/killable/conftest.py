@@ -6,6 +6,7 @@ import pytest
 
 from deploy.local import LocalStack, StackOptions
 from tests.crash.points import ArmedPoints
+from tests.hook_receiver import HookReceiver
 
 SETTINGS = {
     "DIORAMA_REVIEW_ABOVE_USD": "0",
@@ -20,8 +21,10 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> ArmedPoints:
 
 
 @pytest.fixture(scope="package")
-async def stack(tmp_path_factory: pytest.TempPathFactory, points: ArmedPoints) -> AsyncIterator[LocalStack]:
-    settings = SETTINGS | {"DIORAMA_CRASH_LAB": str(points.folder)}
+async def stack(
+    tmp_path_factory: pytest.TempPathFactory, points: ArmedPoints, hooks: HookReceiver
+) -> AsyncIterator[LocalStack]:
+    settings = SETTINGS | {"DIORAMA_CRASH_LAB": str(points.folder), "DIORAMA_WEBHOOK_HOSTS": hooks.host_and_port}
     options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3, settings=settings)
     async with LocalStack(tmp_path_factory.mktemp("killable"), options=options) as stack:
         yield stack

@@ -13,6 +13,7 @@ from temporalio.common import SearchAttributeKey
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from contracts.erasures import ErasureOrder
 from contracts.names import (
     MAIN_QUEUE,
     SEARCH_KIND,
@@ -22,6 +23,7 @@ from contracts.names import (
     WORKFLOW_DELETE_SESSION,
     WORKFLOW_DELIVER,
     WORKFLOW_ENHANCE,
+    WORKFLOW_ERASE,
     WORKFLOW_IMAGE,
     WORKFLOW_RECONCILE,
 )
@@ -80,6 +82,15 @@ class QuickDeletion:
         return deletion.session_id
 
 
+@workflow.defn(name=WORKFLOW_ERASE)
+class QuickErasure:
+    """Ends at once."""
+
+    @workflow.run
+    async def run(self, order: ErasureOrder) -> str:
+        return str(order.erasure_id)
+
+
 @workflow.defn(name=WORKFLOW_DELIVER)
 class QuickDelivery:
     """Ends at once."""
@@ -133,6 +144,7 @@ async def engine() -> AsyncIterator[WorkflowEnvironment]:
                 PatientImage,
                 PatientEnhance,
                 QuickDeletion,
+                QuickErasure,
                 QuickDelivery,
                 QuickRound,
             ],

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
+from fastapi import APIRouter
 from PIL import Image
 from pydantic import SecretStr
 from sqlalchemy import Row, text
@@ -66,9 +67,14 @@ class RunningApi:
 
 
 @asynccontextmanager
-async def running_api(settings: Settings, storage: ObjectStorage) -> AsyncIterator[RunningApi]:
+async def running_api(
+    settings: Settings, storage: ObjectStorage, *, more: Sequence[APIRouter] = ()
+) -> AsyncIterator[RunningApi]:
+    """`more`: routes of the test's own."""
     stopping = asyncio.Event()
     app = create_app(settings, stopping=stopping, storage=storage)
+    for router in more:
+        app.include_router(router)
     listening = socket.create_server(("127.0.0.1", 0))
     port: int = listening.getsockname()[1]
     server = build_server(app, host="127.0.0.1", port=port, stopping=stopping)
@@ -118,7 +124,7 @@ class Tenant:
     async def finish(self, generation_id: str, status: str, **columns: Any) -> None:
         """End a generation as the worker does: row and last event in one transaction."""
         result: dict[str, Any] | None = {"pictures": []} if status == Status.succeeded else None
-        changes = {"status": Status(status), "finished_at": now(), "result": result} | columns
+        changes = {"status": Status(status), "finished_at": now(), "hold_usd": 0, "result": result} | columns
         async with self.api.database.transaction() as session:
             row = await session.get_one(Generation, UUID(generation_id), with_for_update=True)
             if row.status is Status.queued:

@@ -2,9 +2,13 @@
 
 import asyncio
 from decimal import Decimal
+from uuid import UUID
 
+from pydantic import TypeAdapter
 from temporalio.testing import WorkflowEnvironment
 
+from api.request_hash import request_hash
+from contracts.requests import AnyRequest, GenerationRequest
 from contracts.statuses import Status
 from tests.integration.api.picture_host import PictureHost
 from tests.integration.api.running_api import AVATAR, CHAIN, Tenant, eventually
@@ -55,6 +59,25 @@ async def test_fifty_requests_with_one_key_at_once_make_one_generation(tenant: T
 
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
+    assert (await tenant.counts())["generation"] == 1
+
+
+async def test_what_was_accepted_is_answered_again_although_it_would_be_refused_by_now(tenant: Tenant) -> None:
+    headers, gone = {"Idempotency-Key": "order-of-old"}, AVATAR | {"model": "shut/down"}
+    first = await tenant.client.post("/v1/generations", json=AVATAR, headers=headers)
+    refused = await tenant.client.post("/v1/generations", json=gone)
+    hash_ = request_hash(TypeAdapter[AnyRequest](GenerationRequest).validate_python(gone))
+    await tenant.api.ask(
+        "update generation set request_hash = :hash where id = :id returning id",
+        hash=hash_,
+        id=UUID(first.json()["id"]),
+    )
+
+    again = await tenant.client.post("/v1/generations", json=gone, headers=headers)
+
+    assert refused.status_code == 422
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["idempotent-replayed"] == "true"
     assert (await tenant.counts())["generation"] == 1
 
 

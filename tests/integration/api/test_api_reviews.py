@@ -62,11 +62,19 @@ async def unknown(tenant: Tenant, generation_id: str, purchase: int = 0, provide
         return await ledger.mark_unknown(session, spend)
 
 
-async def in_review(tenant: Tenant, provider: str = "replicate") -> Spend:
-    """The purchase of a generation that waits for an operator."""
+async def promised(tenant: Tenant, usd: str = "1") -> str:
+    """A generation for which so much was promised."""
     accepted = await tenant.accept(AVATAR)
-    spend = await unknown(tenant, accepted["id"], provider=provider)
-    await tenant.finish(accepted["id"], "needs_review", error=UNKNOWN)
+    values = {"usd": Decimal(usd), "id": UUID(accepted["id"])}
+    await tenant.api.ask("update generation set quote_max_usd = :usd, hold_usd = :usd where id = :id", **values)
+    return str(accepted["id"])
+
+
+async def in_review(tenant: Tenant, provider: str = "replicate", *, usd: str = "1") -> Spend:
+    """The purchase of a generation that waits for an operator."""
+    generation_id = await promised(tenant, usd)
+    spend = await unknown(tenant, generation_id, provider=provider)
+    await tenant.finish(generation_id, "needs_review", error=UNKNOWN)
     return spend
 
 
@@ -154,15 +162,51 @@ async def test_the_notes_and_jobs_of_operators_are_not_told_to_clients(tenant: T
 
 
 async def test_a_generation_goes_on_when_the_last_of_its_purchases_is_decided(tenant: Tenant, operator: Tenant) -> None:
-    accepted = await tenant.accept(AVATAR)
-    first, second = [await unknown(tenant, accepted["id"], purchase) for purchase in range(2)]
-    await tenant.finish(accepted["id"], "needs_review", error=UNKNOWN)
+    generation_id = await promised(tenant)
+    first, second = [await unknown(tenant, generation_id, purchase) for purchase in range(2)]
+    await tenant.finish(generation_id, "needs_review", error=UNKNOWN)
 
     one = (await decide(operator, first, RESUBMIT)).json()
     other = (await decide(operator, second, RESUBMIT)).json()
 
     assert (one["status"], one["undecided"]) == ("needs_review", 1)
     assert (other["status"], other["undecided"]) == ("queued", 0)
+
+
+async def test_a_purchase_without_room_in_the_promise_is_not_made_once_more(tenant: Tenant, operator: Tenant) -> None:
+    spend = await in_review(tenant, usd="0.06")
+    refused = await decide(operator, spend, RESUBMIT)
+    before = await row(tenant.api, spend)
+    noted = await logged(tenant.api, spend)
+    free = await decide(operator, spend, RESUBMIT | {"cost_usd": "0.01"})
+
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["of"]) == (409, "no_room_to_buy_again", "promise")
+    assert (problem["left_usd"], problem["wanted_usd"]) == ("0.030000", "0.050000")
+    assert (before.state, noted) == (SpendState.unknown, [])
+    assert (await events_of(tenant.api, spend)).count("purchase.resolved") == 1
+    assert (free.status_code, free.json()["status"]) == (200, "queued")
+
+
+async def test_a_purchase_that_is_given_up_needs_no_room(tenant: Tenant, operator: Tenant) -> None:
+    spend = await in_review(tenant, usd="0.05")
+
+    assert (await decide(operator, spend, LOST)).status_code == 200
+
+
+async def test_a_purchase_without_room_in_its_providers_budget_is_not_made_once_more(
+    tenant: Tenant, operator: Tenant
+) -> None:
+    spend = await in_review(tenant)
+    budget = {"of": "provider", "owner": "replicate", "period": "day", "limit_usd": "0", "note": "enough"}
+    made = (await operator.client.post("/v1/budgets", json=budget)).json()
+    refused = await decide(operator, spend, RESUBMIT)
+    await operator.client.delete(f"/v1/budgets/{made['id']}")
+    without = await decide(operator, spend, RESUBMIT)
+
+    problem = refused.json()
+    assert (refused.status_code, problem["code"], problem["of"]) == (409, "no_room_to_buy_again", "provider")
+    assert (problem["left_usd"], without.status_code) == ("0.000000", 200)
 
 
 async def test_of_two_operators_who_decide_at_once_one_wins(tenant: Tenant, operator: Tenant, api: RunningApi) -> None:

@@ -115,6 +115,26 @@ async def test_an_endpoint_of_no_form_is_refused(tenant: Tenant, body: dict[str,
     assert (await tenant.client.get(ENDPOINTS)).json() == {"items": []}
 
 
+async def test_budgets_alerts_are_told_to_those_who_decide_about_money(tenant: Tenant) -> None:
+    usual = (await tenant.client.post("/v1/keys", json={"name": "the web shop"})).json()["api_key"]
+    as_usual = {"Authorization": f"Bearer {usual}"}
+    alerts = {"events": ["generation.failed", "budget.alert"]}
+    of_generations = await an_endpoint(tenant)
+
+    made = [await tenant.client.post(ENDPOINTS, json=HOOK | more, headers=as_usual) for more in (alerts, {})]
+    path = f"{ENDPOINTS}/{of_generations['id']}"
+    widened = await tenant.client.patch(path, json=alerts, headers=as_usual)
+    by_admin = await tenant.client.patch(path, json=alerts)
+    led_away = await tenant.client.patch(path, json={"url": "https://8.8.4.4/"}, headers=as_usual)
+    turned = await tenant.client.post(f"{path}/rotate-secret", json={"replaces_version": 1}, headers=as_usual)
+    deleted = await tenant.client.delete(path, headers=as_usual)
+
+    refused = [made[0], widened, led_away, turned, deleted]
+    assert made[1].status_code == 201
+    assert [(one.status_code, one.json()["scope"]) for one in refused] == [(403, "admin")] * len(refused)
+    assert by_admin.json()["events"] == sorted(alerts["events"])
+
+
 async def test_there_are_at_most_ten_endpoints_and_deleted_ones_make_room(tenant: Tenant) -> None:
     made = [await an_endpoint(tenant) for _ in range(10)]
     eleventh = await tenant.client.post(ENDPOINTS, json=HOOK)

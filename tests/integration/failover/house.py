@@ -119,7 +119,9 @@ class House:
 
     async def make(self, request: Mapping[str, Any]) -> UUID:
         """Accept a request for an image, and run its workflow to the end; the generation's id."""
-        row = await a_generation(self.tables, kind=Kind.image, request={"kind": "image", **request})
+        # What may be bought is another matter here than what was promised for it.
+        promised = {"quote_max_usd": Decimal(100)}
+        row = await a_generation(self.tables, kind=Kind.image, request={"kind": "image", **request}, **promised)
         given = GenerationInput(generation_id=row.id, tenant_id=row.tenant_id, kind=row.kind)
         handle = await self.engine.start_workflow(WORKFLOW_IMAGE, given, id=workflow_id(row.id), task_queue=MAIN_QUEUE)
         with contextlib.suppress(WorkflowFailureError):  # the row says how it ended

@@ -70,6 +70,20 @@ async def test_one_that_cannot_be_told_of_leaves_the_others_to_be_adopted_unless
     assert (await desk.row(other)).state is (SpendState.unknown if is_skipped else SpendState.submitted)
 
 
+async def test_a_tenants_own_account_that_cannot_be_asked_keeps_nobody_elses_purchase_from_being_adopted(
+    tables: Tables,
+) -> None:
+    desk = ReviewDesk(tables, "own-account-away")
+    own = await desk.in_review(UNKNOWABLE)
+    other = await desk.in_review(found("job-in-our-account"))
+    async with tables.database.transaction() as session:  # its key cannot be used here
+        await session.exec(update(Spend).where(col(Spend.id) == own.id).values(own_key=True))
+    await desk.round()
+
+    assert (await desk.row(other)).state is SpendState.submitted
+    assert (await desk.row(own)).state is SpendState.unknown
+
+
 async def test_a_job_that_carries_our_token_and_is_another_purchases_is_not_stopped(tables: Tables) -> None:
     desk = ReviewDesk(tables, "given-away-running")
     running = LostJob(JobReport(job_id="job-that-runs", state="running"), conclusive=True)

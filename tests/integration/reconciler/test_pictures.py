@@ -233,6 +233,21 @@ async def test_an_old_picture_is_removed_with_its_reason(yard: Yard) -> None:
     assert (await yard.generation(generation.id)).status is Status.succeeded
 
 
+@pytest.mark.parametrize("service_days", [None, 7, 90])
+@pytest.mark.parametrize(("own_days", "age_days", "left"), [(30, 31, 0), (30, 29, 1)])
+async def test_a_tenants_own_figure_takes_the_place_of_the_services(
+    yard: Yard, service_days: int | None, own_days: int, age_days: int, left: int
+) -> None:
+    yard.retention = RetentionRules(pictures=timedelta(days=service_days) if service_days else None)
+    asset = await yard.picture(await succeeded(yard))
+    await yard.set("asset", asset.id, stored_at=f"now() - interval '{age_days} days'")
+    await yard.set("tenant", yard.tables.tenant_id, keep_pictures_days=str(own_days))
+
+    await yard.findings("retention")
+
+    assert len(await yard.keys()) == left
+
+
 async def test_an_old_picture_that_somebody_works_from_is_kept_until_they_are_done(yard: Yard) -> None:
     yard.retention = RetentionRules(pictures=timedelta(days=30))
     asset = await yard.picture(await succeeded(yard))

@@ -21,6 +21,7 @@ from contracts.reconciliation import CHECKS, CheckOrder, CheckReport, FindingAct
 from contracts.statuses import AssetState, SpendState
 from db.columns import now
 from db.operation_models import Finding, Notice
+from db.protection_models import RateLimit
 from engine.schedules import ensure_schedule
 from errors import DatabaseUnavailable, LeaseLost
 from tests.integration.reconciler.yard import Yard
@@ -117,6 +118,19 @@ async def test_old_webhooks_and_findings_are_forgotten_and_young_ones_are_not(ya
     assert await yard.findings("old_rows") == []
     assert [row.action for row in await yard.rows()] == ["d89"]
     assert await yard.findings("old_rows", dry_run=True) == []
+
+
+async def test_limits_that_are_whole_for_long_are_forgotten_and_those_in_use_are_not(yard: Yard) -> None:
+    used, unused = f"key:{uuid4()}", f"key:{uuid4()}"
+    async with yard.tables.database.transaction() as session:
+        session.add(RateLimit(name=used, next_at=now()))
+        session.add(RateLimit(name=unused, next_at=now() - timedelta(hours=2)))
+
+    assert await yard.findings("old_rows", dry_run=True) == [("old_rows", "found")]
+    assert await yard.findings("old_rows") == []
+    async with yard.tables.database.transaction() as session:
+        left = [name for name in (used, unused) if await session.get(RateLimit, name)]
+    assert left == [used]
 
 
 # The whole round, by a worker, at a real engine

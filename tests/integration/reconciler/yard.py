@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
@@ -196,7 +196,7 @@ class Yard:
     ) -> Asset:
         """A row in this state, with an object when there is a body."""
         digest = sha256(str(generation and generation.id).encode() + (body or b"") + role.encode()).hexdigest()
-        owner = generation.id if generation else UUID(int=1)
+        owner = generation.id if generation else uuid4()  # an upload has a folder of its own
         row = Asset(
             tenant_id=self.tables.tenant_id,
             generation_id=generation.id if generation else None,

@@ -1,0 +1,87 @@
+"""What the OpenAPI document says, the API does: requests made from it by a machine, valid and invalid, against all real servers.
+
+A whole local stack serves: API, worker, engine, PostgreSQL, store, and the sandbox providers.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from deploy.local import LocalStack, StackOptions
+from deploy.stack_state import load_secrets
+from tests.integration.api.running_api import AVATAR
+
+SCHEMATHESIS = Path(sys.executable).parent / "schemathesis"
+RULES = Path(__file__).with_name("schemathesis.toml")
+ONE_TREE = Path(__file__).with_name("one_tree_at_a_time.py")
+LONGEST_S = 240
+# An operator may say here that nothing more is to be made: asked for last.
+SHUTTING = r"^/v1/(budgets|operations/lanes)"
+
+
+@dataclass(frozen=True)
+class Serving:
+    """Where the API is, and a key of the operator's."""
+
+    url: str
+    key: str
+
+
+@pytest.fixture(scope="module")
+async def serving(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serving]:
+    # OpenAI's calls name a size, and the fast drawings are not of it.
+    options = StackOptions(fsync=False, sandbox_drawing="full", sandbox_duration_s=0.05)
+    async with LocalStack(tmp_path_factory.mktemp("specification"), options=options) as stack:
+        secrets = load_secrets(stack.root)
+        assert secrets is not None
+        yield Serving(stack.addresses().api_url, secrets.bootstrap_api_key)
+
+
+async def checked(serving: Serving, folder: Path, *which: str) -> tuple[int | None, str]:
+    """Ask for these operations; the exit code, 0 when all was as the document says, and what is told of the rest."""
+    told = folder / "told.txt"
+    with told.open("wb") as out:
+        process = await asyncio.create_subprocess_exec(
+            str(SCHEMATHESIS),
+            *("--config-file", str(RULES), "run", f"{serving.url}/openapi.json", "--no-color", *which),
+            env=os.environ | {"DIORAMA_KEY": serving.key, "SCHEMATHESIS_HOOKS": str(ONE_TREE)},
+            cwd=folder,
+            stdout=out,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+    try:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST_S):
+                await process.wait()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    return process.returncode, told.read_text("utf-8", errors="replace")
+
+
+@pytest.mark.timeout(LONGEST_S + 60)
+async def test_whatever_the_document_allows_or_forbids_is_answered_as_it_says(serving: Serving, tmp_path: Path) -> None:
+    code, told = await checked(serving, tmp_path, "--exclude-path-regex", SHUTTING)
+
+    assert code == 0, told
+    headers = {"Authorization": f"Bearer {serving.key}"}
+    async with httpx.AsyncClient(base_url=serving.url, headers=headers, timeout=30) as client:
+        made = (await client.get("/v1/generations")).json()
+        one_more = await client.post("/v1/generations", json=AVATAR)
+    assert made["items"] != [], "no request for a picture was accepted"
+    assert one_more.status_code == 202, f"the service was shut on the way: {one_more.text}"
+
+
+@pytest.mark.timeout(LONGEST_S + 60)
+async def test_what_can_close_the_service_is_answered_as_the_document_says(serving: Serving, tmp_path: Path) -> None:
+    code, told = await checked(serving, tmp_path, "--include-path-regex", SHUTTING)
+
+    assert code == 0, told
