@@ -23,9 +23,12 @@ class SandboxBooks:
         await self._tell("/admin/reset", {})
 
     async def job_seconds(self) -> dict[str, float]:
-        """For each job that has ended: the seconds from its acceptance to its end, input pictures included."""
-        jobs = await self._ask("/admin/jobs")
-        return {job["id"]: job["ends_at"] - job["created_at"] for job in jobs if job["ends_at"] is not None}
+        """For each job that has ended: the seconds from its acceptance to its end, input pictures included.
+
+        A provider whose answer is the picture has no jobs that end; of its calls no time is told.
+        """
+        ended = [job for job in await self._ask("/admin/jobs") if job.get("ends_at") is not None]
+        return {job["id"]: job["ends_at"] - job["created_at"] for job in ended}
 
     async def charged_jobs(self) -> list[str]:
         """The job of each charge."""

@@ -14,7 +14,7 @@ async def all_stand_well(database: Database) -> None:
 
 async def close_breakers(database: Database) -> None:
     """No provider has failed lately; what operators decided stays."""
-    await _forget(database, Breaker, TrafficMinute)
+    await _forget(database, TrafficMinute, Breaker)  # in the order in which a failure is counted
 
 
 async def _forget(database: Database, *tables: type[SQLModel]) -> None:
