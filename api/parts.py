@@ -23,9 +23,10 @@ from storage.minio_storage import MinioStorage
 from storage.with_fault_points import StorageWithFaultPoints
 from temporal_client import data_converter
 
-# Clients are told soon that the store is away; the worker has more patience.
-STORE_SILENCE_S = 3
-STORE_PUT_S = 6
+# Clients are told that the store is away before their own patience ends (usually 30 s); the worker has more. Not less than this:
+# a store whose disk is busy was seen to take over 3 s for one small put.
+STORE_SILENCE_S = 10
+STORE_PUT_S = 20
 
 
 @dataclass(frozen=True, slots=True)

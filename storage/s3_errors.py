@@ -53,6 +53,8 @@ async def put_refusal(response: ClientResponse, key: str) -> StorageError:
         return s3_error(None, None, response.status, key)
     if said.code == "InternalError" and _says(NO_ROOM_FOR_A_PUT_TEXTS, said.message):
         return StorageFull()
+    if said.code in MISSING:  # a gateway over a file system, whose emptied folder another's delete removed just now
+        return StorageUnavailable(store_code=said.code, status=response.status)
     return s3_error(said.code, said.message, response.status, key)
 
 

@@ -70,6 +70,7 @@ async def put(store: MinioStorage) -> None:
         (answer("500 Error", refusal("InternalError", "cause(no such file or directory)")), StorageFull),
         (answer("500 Error", refusal("InternalError", "cause(input/output error)")), StorageUnavailable),
         (answer("503 Slow Down", refusal("SlowDown")), StorageUnavailable),
+        (answer("404 Not Found", refusal("NoSuchKey")), StorageUnavailable),
         (answer("502 Bad Gateway", "<html>bad gateway</html>", "text/html"), StorageUnavailable),
         (answer("200 OK", "", length=0).replace(b"HTTP/1.1", b"SMTP/9"), StorageUnavailable),
         (answer("503 Slow Down", "<Error", length=900), StorageUnavailable),
