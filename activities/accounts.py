@@ -17,7 +17,16 @@ from db import credentials
 from db.credential_safe import CredentialSafe, Sealed
 from db.engine import Database
 from db.models import Spend
-from errors import CredentialUnreadable, JobNotFound, ProviderCredentials, ProviderError, ProviderUnavailable
+from errors import (
+    CredentialUnreadable,
+    JobNotFound,
+    OwnAccountEmpty,
+    OwnKeyRefused,
+    ProviderCredentials,
+    ProviderError,
+    ProviderQuota,
+    ProviderUnavailable,
+)
 from providers.base import ImageProvider
 
 # A provider's object with a key of its own, made when a purchase of that tenant comes by.
@@ -183,6 +192,17 @@ class Accounts(Mapping[str, ImageProvider]):
 
     def __len__(self) -> int:
         return len(self._ours)
+
+
+def in_whose_account(spend: Spend, refusal: ProviderError) -> ProviderError:
+    """The refusal, or its counterpart when it is about a tenant's own account, where the operator can mend nothing."""
+    if not spend.own_key:
+        return refusal
+    if isinstance(refusal, ProviderCredentials):
+        return OwnKeyRefused(billed=refusal.billed, **refusal.facts)
+    if isinstance(refusal, ProviderQuota):
+        return OwnAccountEmpty(billed=refusal.billed, **refusal.facts)
+    return refusal
 
 
 def _unusable(spend: Spend) -> ProviderError:

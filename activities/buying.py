@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 
 import structlog
 
-from activities.accounts import Accounts
+from activities.accounts import Accounts, in_whose_account
 from activities.buying_rules import BuyingRules
 from activities.cancellation import Wish, to_its_end
 from activities.failure_memory import facts_to_keep
@@ -191,7 +191,7 @@ class Buyer:
             await until_written(lambda: self._take_back(spend))
             raise
         except ProviderError as refusal:
-            await self._give_up(spend, refusal)
+            await self._give_up(spend, in_whose_account(spend, refusal))
 
     async def _take_back(self, spend: Spend) -> None:
         async with self._database.transaction("purchase.taken_back") as session:

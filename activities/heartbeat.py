@@ -1,11 +1,12 @@
 """Tell Temporal that an activity lives, for as long as it does."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from temporalio import activity
+
+from background import in_background
 
 # A third of the timeout: two heartbeats may be lost before the attempt counts as dead.
 BEATS_PER_TIMEOUT = 3
@@ -15,14 +16,11 @@ BEATS_PER_TIMEOUT = 3
 async def beating() -> AsyncIterator[None]:
     """Heartbeat in the background until the block ends; the interval comes from the activity's own timeout."""
     timeout = activity.info().heartbeat_timeout
-    task = asyncio.create_task(_beat(timeout.total_seconds() / BEATS_PER_TIMEOUT)) if timeout else None
-    try:
+    if not timeout:
         yield
-    finally:
-        if task:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return
+    async with in_background(_beat(timeout.total_seconds() / BEATS_PER_TIMEOUT), name="heartbeat"):
+        yield
 
 
 async def _beat(interval_s: float) -> None:

@@ -1,14 +1,14 @@
 """Ask, for free, whether a provider whose breaker is open can be used again. One process of the fleet does at a time."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import structlog
 
 from activities.standing_board import StandingBoard
+from background import in_background
 from contracts.standing import BreakerState
 from db import breakers
 from db.engine import Database
@@ -42,16 +42,9 @@ class Prober:
         self._providers = providers
         self._catalog = catalog
 
-    @asynccontextmanager
-    async def probing(self) -> AsyncIterator[None]:
+    def probing(self) -> AbstractAsyncContextManager[None]:
         """Look for what is due while the block runs."""
-        task = asyncio.create_task(self._probe_again_and_again(), name="prober")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return in_background(self._probe_again_and_again(), name="prober")
 
     async def probe_what_is_due(self) -> None:
         """Claim the open breakers whose pause is over, and probe them side by side. Raises DatabaseUnavailable."""

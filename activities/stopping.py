@@ -1,12 +1,12 @@
 """A worker that stops hands over at once what it waits for, so that another goes on without waiting for a missed heartbeat."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from temporalio import activity
 
+from background import in_background
 from errors import WorkerStopping
 
 
@@ -26,14 +26,10 @@ async def handed_over_when_stopping() -> AsyncIterator[None]:
         if work is not None:
             work.cancel()
 
-    watcher = asyncio.create_task(watch())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if is_stopping:
-            raise WorkerStopping from None
-        raise  # Temporal canceled the activity: not ours to rename
-    finally:
-        watcher.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watcher
+    async with in_background(watch(), name="worker-stopping"):
+        try:
+            yield
+        except asyncio.CancelledError:
+            if is_stopping:
+                raise WorkerStopping from None
+            raise  # Temporal canceled the activity: not ours to rename

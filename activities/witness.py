@@ -1,7 +1,6 @@
 """What came of purchases, told to the standings of their providers and models. A purchase never fails because of it."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,6 +12,7 @@ import structlog
 from activities.evidence import fault_in, is_told_already
 from activities.failures import PurchaseEnded
 from activities.standing_board import StandingBoard
+from background import in_background
 from contracts.standing import BreakerState
 from db import breakers, traffic
 from db.columns import now
@@ -80,13 +80,10 @@ class Witness:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
         """Write what was counted, again and again, while the block runs, and at its end."""
-        task = asyncio.create_task(self._write_again_and_again(), name="witness")
         try:
-            yield
+            async with in_background(self._write_again_and_again(), name="witness"):
+                yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
             await self.write()
 
     @asynccontextmanager

@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from typing import Final
 
 import structlog
 
+from background import in_background
 from contracts.names import CHANNEL_BUDGET
 from db import budget_alerts
 from db.delivering import AlertedBudget
@@ -28,16 +28,9 @@ class AlertTeller:
         self._database = database
         self._listener = listener
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Look and tell until the block ends."""
-        task = asyncio.create_task(self._look_forever(), name="alert-teller")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return in_background(self._look_forever(), name="alert-teller")
 
     async def _look_forever(self) -> None:
         with self._listener.subscribe(CHANNEL_BUDGET) as woken:

@@ -2,12 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 
 import structlog
 
 from api.dispatcher import Dispatcher
+from background import in_background
 from contracts.names import CHANNEL_DELIVERY
 from db import deliveries
 from db.engine import Database
@@ -30,16 +30,9 @@ class DeliveryStarter:
         self._listener = listener
         self._dispatcher = dispatcher
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Look and start until the block ends."""
-        task = asyncio.create_task(self._look_forever(), name="delivery-starter")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return in_background(self._look_forever(), name="delivery-starter")
 
     async def _look_forever(self) -> None:
         with self._listener.subscribe(CHANNEL_DELIVERY) as woken:

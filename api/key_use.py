@@ -3,11 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import datetime
 
 import structlog
 
+from background import in_background
 from db.columns import now
 from db.engine import Database
 from db.keys import note_uses
@@ -42,13 +43,10 @@ class KeyUse:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Write inside; what is unwritten at the end is written then."""
-        writing = asyncio.create_task(self._write_forever())
         try:
-            yield
+            async with in_background(self._write_forever(), name="key-use"):
+                yield
         finally:
-            writing.cancel()
-            with suppress(asyncio.CancelledError):
-                await writing
             await self._write()
 
     async def _write_forever(self) -> None:

@@ -1,11 +1,11 @@
 """Making the bucket at start, also when the store comes up later than the API."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 
+from background import in_background
 from errors import StorageError
 from storage.base import ObjectStorage
 
@@ -21,16 +21,9 @@ class StorePreparation:
         self._storage = storage
         self.is_done = False
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
+    def running(self) -> AbstractAsyncContextManager[None]:
         """Try until it is done or the block ends."""
-        task = asyncio.create_task(self._prepare(), name="prepare-store")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        return in_background(self._prepare(), name="prepare-store")
 
     async def _prepare(self) -> None:
         while not self.is_done:

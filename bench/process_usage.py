@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import psutil
 
+from background import in_background
+
 SAMPLE_EVERY_S = 1.0
 MIB = 2**20
 CALLER = "caller"
@@ -33,13 +35,8 @@ async def measured(roots: Mapping[str, int]) -> AsyncIterator[dict[str, Usage]]:
     processes = {name: psutil.Process(pid) for name, pid in roots.items()}
     usage = {name: Usage() for name in roots}
     begun = {name: _cpu_s(family) for name, family in _families(processes).items()}
-    sampling = asyncio.create_task(_sample(processes, usage))
-    try:
+    async with in_background(_sample(processes, usage), name="process-usage"):
         yield usage
-    finally:
-        sampling.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await sampling
     for name, family in _families(processes).items():
         usage[name].cpu_s = _cpu_s(family) - begun[name]
     usage[CALLER] = Usage(cpu_s=_own_cpu_s() - own)

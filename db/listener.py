@@ -3,12 +3,14 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 import asyncpg
 import structlog
 from sqlalchemy.engine import make_url
+
+from background import in_background
 
 log = structlog.get_logger(__name__)
 
@@ -40,16 +42,9 @@ class Listener:
             if payload is not None and not group:
                 self._subscribers.pop((channel, payload), None)
 
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[None]:
+    def listening(self) -> AbstractAsyncContextManager[None]:
         """Keep listening, reconnecting as needed, until the block ends."""
-        task = asyncio.create_task(self._run(), name="postgres-listener")
-        try:
-            yield
-        finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        return in_background(self._run(), name="postgres-listener")
 
     async def _run(self) -> None:
         attempt = 0

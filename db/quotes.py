@@ -23,9 +23,9 @@ async def valid(session: AsyncSession, quote_id: UUID, *, tenant_id: UUID, reque
     query = select(QuoteOffer).where(QuoteOffer.id == quote_id, QuoteOffer.tenant_id == tenant_id)
     quote = (await session.exec(query)).first()
     if quote is None:
-        raise NotFound("There is no quote with the id in quote_id.")
+        raise _unknown()
     if quote.generation_id is not None:
-        raise QuoteUsed(generation_id=str(quote.generation_id))
+        raise _used_for(quote.generation_id)
     if quote.request_hash != request_hash:
         raise QuoteMismatch
     if quote.expires_at <= now():
@@ -34,11 +34,25 @@ async def valid(session: AsyncSession, quote_id: UUID, *, tenant_id: UUID, reque
 
 
 async def use(session: AsyncSession, quote_id: UUID, generation_id: UUID) -> None:
-    """Note which generation was accepted at this price, in the transaction that accepts it. Raises QuoteUsed."""
+    """Note which generation was accepted at this price, in the transaction that accepts it.
+
+    The quote was found `valid` for the generation's tenant. Raises QuoteUsed, or NotFound when it was purged since.
+    """
     unused = [col(QuoteOffer.id) == quote_id, col(QuoteOffer.generation_id).is_(None)]
     used = update(QuoteOffer).where(*unused).values(generation_id=generation_id).returning(col(QuoteOffer.id))
-    if (await session.exec(used)).scalar_one_or_none() is None:
-        raise QuoteUsed
+    if (await session.exec(used)).scalar_one_or_none() is not None:
+        return
+    other = (await session.exec(select(QuoteOffer.generation_id).where(QuoteOffer.id == quote_id))).first()
+    raise _used_for(other) if other else _unknown()
+
+
+def _used_for(generation_id: UUID) -> QuoteUsed:
+    detail = f"The quote was used for the generation {generation_id}, and is good for one."
+    return QuoteUsed(detail, generation_id=str(generation_id))
+
+
+def _unknown() -> NotFound:
+    return NotFound("There is no quote with the id in quote_id.")
 
 
 async def old_rows(session: AsyncSession, *, before: datetime, limit: int) -> int:

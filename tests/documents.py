@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from errors import (
     TenantSuspended,
     Unauthenticated,
     WorkflowEnded,
+    every_error,
 )
 from tests.models_document import endings_table, models_table
 from tests.unit.test_imports import ALLOWED
@@ -52,21 +53,13 @@ MET_BY_PICTURES = (
 )
 
 
-def _below(base: type[DioramaError]) -> Iterator[type[DioramaError]]:
-    """The tree of errors.py; what the local stack and the command line add stays theirs."""
-    yield base
-    for child in base.__subclasses__():
-        if child.__module__ == base.__module__:
-            yield from _below(child)
-
-
 def _rows(*rows: tuple[str, ...]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def errors_table() -> str:
-    """One row per code of errors.py, in the order of the tree."""
-    known = {error.code: error for error in reversed([*_below(DioramaError)])}
+    """One row per code of errors/, in the order of the tree."""
+    known = {error.code: error for error in reversed(every_error())}
     rows = [_error_row(error) for error in reversed(known.values())]
     return _rows(("code", "HTTP", "again", "billed", "title", "what happened", "what to do"), ("---",) * 7, *rows)
 
@@ -86,7 +79,7 @@ def _what_happened(error: type[DioramaError]) -> str:
 
 def openai_table() -> str:
     """How each error that a picture's request can meet is told in OpenAI's shape."""
-    kinds = [kind for kind in _below(DioramaError) if issubclass(kind, MET_BY_PICTURES)]
+    kinds = [kind for kind in every_error() if issubclass(kind, MET_BY_PICTURES)]
     known = {kind.code: kind for kind in reversed(kinds)}
     rows = [_openai_row(kind) for kind in reversed(known.values())]
     return _rows(("our code", "HTTP", "type", "code", "repeated by the client"), ("---",) * 5, *rows)
@@ -98,8 +91,8 @@ def _openai_row(kind: type[DioramaError]) -> tuple[str, ...]:
 
 
 def framework_table() -> str:
-    """Codes that errors.py does not have."""
-    ours = {error.code for error in _below(DioramaError)}
+    """Codes that errors/ does not have."""
+    ours = {error.code for error in every_error()}
     rows = [(f"`{code}`", str(status), HTTPStatus(status).phrase) for status, code in CODES.items() if code not in ours]
     return _rows(("code", "HTTP", "meaning"), ("---",) * 3, *rows)
 

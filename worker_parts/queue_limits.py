@@ -1,13 +1,13 @@
 """Brings the operators' limits of whole providers to the engine, which hands out the pictures of each provider's queue."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 
 import structlog
 
+from background import in_background
 from contracts.names import provider_queue
 from db import lanes
 from db.engine import Database
@@ -67,16 +67,9 @@ def _same(known: float | None, wanted: float | None) -> bool:
     return abs(known - wanted) <= wanted * 1e-5
 
 
-@asynccontextmanager
-async def limits_kept(keeper: LimitKeeper) -> AsyncIterator[None]:
+def limits_kept(keeper: LimitKeeper) -> AbstractAsyncContextManager[None]:
     """While the block runs, what operators decide about limits reaches the engine within seconds."""
-    task = asyncio.create_task(_keep_on(keeper), name="queue-limits")
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    return in_background(_keep_on(keeper), name="queue-limits")
 
 
 async def _keep_on(keeper: LimitKeeper) -> None:

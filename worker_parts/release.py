@@ -1,14 +1,13 @@
 """Which release of the worker this process is, and how that release comes to its turn."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 
 import structlog
 from temporalio.common import VersioningBehavior, WorkerDeploymentVersion
 from temporalio.worker import WorkerDeploymentConfig
 
+from background import in_background
 from engine.worker_versions import WorkerVersions
 from errors import EngineUnavailable, NotFound, WorkerVersionNotReady
 
@@ -31,16 +30,11 @@ def release_of(deployment: str, build_id: str | None) -> WorkerDeploymentConfig 
     )
 
 
-@asynccontextmanager
-async def coming_to_its_turn(versions: WorkerVersions, build_id: str, *, promotes_itself: bool) -> AsyncIterator[None]:
+def coming_to_its_turn(
+    versions: WorkerVersions, build_id: str, *, promotes_itself: bool
+) -> AbstractAsyncContextManager[None]:
     """While the block runs, see to it that this release gets the new runs, or say that somebody must promote it."""
-    task = asyncio.create_task(_come_to_turn(versions, build_id, promotes_itself=promotes_itself))
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    return in_background(_come_to_turn(versions, build_id, promotes_itself=promotes_itself), name="release")
 
 
 async def _come_to_turn(versions: WorkerVersions, build_id: str, *, promotes_itself: bool) -> None:

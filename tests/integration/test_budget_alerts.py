@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -21,6 +21,7 @@ from contracts.webhook_secrets import WebhookSecrets
 from contracts.webhooks import AttemptOrder, AttemptReport, WebhookEvent
 from db import budget_alerts, budgets, generations, keys, webhook_endpoints
 from db.budgets import NewBudget
+from db.columns import new_id
 from db.engine import Database
 from db.listener import Listener
 from db.models import Generation
@@ -233,7 +234,7 @@ async def test_a_generation_that_was_refused_has_reached_nothing(tables: Tables)
     """The alert is written in the transaction that promises, and goes with it."""
     budget = await a_budget(tables)
     row = await a_generation(tables, quote_max_usd=Decimal("0.10"), hold_usd=Decimal("0.10"))
-    again = Generation(**row.model_dump() | {"id": uuid4(), "hold_usd": Decimal("0.90")})
+    again = Generation(**row.model_dump() | {"id": new_id(), "hold_usd": Decimal("0.90")})
 
     with suppress(_TheEnd):
         async with tables.database.transaction() as session:

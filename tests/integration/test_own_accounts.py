@@ -37,6 +37,8 @@ from db.models import Spend
 from errors import (
     DeadlineExceeded,
     OutcomeUnknown,
+    OwnAccountEmpty,
+    OwnKeyRefused,
     ProviderBusy,
     ProviderCredentials,
     ProviderError,
@@ -341,13 +343,13 @@ async def test_a_key_that_cannot_be_decrypted_here_is_refused(tables: Tables) ->
         await shop.buy()
 
 
-@pytest.mark.parametrize("wrong", [ProviderCredentials, ProviderQuota])
-async def test_what_is_wrong_with_a_tenants_account_does_not_open_the_breaker_for_all(
-    tables: Tables, wrong: type[ProviderError]
+@pytest.mark.parametrize(("wrong", "told"), [(ProviderCredentials, OwnKeyRefused), (ProviderQuota, OwnAccountEmpty)])
+async def test_what_is_wrong_with_a_tenants_account_is_told_as_the_tenants_and_does_not_open_the_breaker_for_all(
+    tables: Tables, wrong: type[ProviderError], told: type[ProviderError]
 ) -> None:
     shop = house(tables, ours=[wrong(billed="no")], key_1=[wrong(billed="no")])
     await shop.bring("key_1")
-    with ended_by(wrong):
+    with ended_by(told):
         await shop.buy()
     own = await shop.breaker()
 

@@ -1,21 +1,12 @@
 """Our errors in OpenAI's shape: every class of the tree has a place in it."""
 
-from collections.abc import Iterator
-
 import pytest
 
 import errors
 from api.openai.errors import told
 
 
-def tree(base: type[errors.DioramaError]) -> Iterator[type[errors.DioramaError]]:
-    yield base
-    for child in base.__subclasses__():
-        if child.__module__ == base.__module__:
-            yield from tree(child)
-
-
-@pytest.mark.parametrize("kind", [*tree(errors.DioramaError)], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", errors.every_error(), ids=lambda kind: kind.__name__)
 def test_every_error_has_a_status_a_type_and_a_code(kind: type[errors.DioramaError]) -> None:
     answer = told(kind())
     body = answer.body()["error"]
@@ -25,7 +16,7 @@ def test_every_error_has_a_status_a_type_and_a_code(kind: type[errors.DioramaErr
     assert answer.status >= 409 or body["type"] != "server_error"
 
 
-@pytest.mark.parametrize("kind", [*tree(errors.DioramaError)], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", errors.every_error(), ids=lambda kind: kind.__name__)
 def test_a_client_is_never_sent_again_where_money_may_have_been_spent(kind: type[errors.DioramaError]) -> None:
     error = kind()
     error.billed = "unknown"

@@ -1,27 +1,41 @@
 """The error tree as a whole."""
 
+import ast
+from collections import Counter
+from pathlib import Path
+
 import pytest
 
 import errors
-from errors import DioramaError, ProviderBusy, ProviderError, error_class
+from errors import DioramaError, ProviderBusy, ProviderError, error_class, every_error
 
 
-def everyone(base: type[DioramaError] = DioramaError) -> list[type[DioramaError]]:
-    found = [base, *(below for child in base.__subclasses__() for below in everyone(child))]
-    return [error for error in found if error.__module__ == "errors"]  # deploy and commands have a few of their own
+def test_every_class_in_the_files_is_in_the_tree_and_shown_by_the_package() -> None:
+    folder = Path(errors.__file__).parent
+    files = [ast.parse(path.read_text("utf-8")) for path in folder.rglob("*.py")]
+    written = sorted(node.name for file in files for node in ast.walk(file) if isinstance(node, ast.ClassDef))
+
+    assert written == sorted(error.__name__ for error in every_error())
+    assert set(written) <= set(errors.__all__)
 
 
-@pytest.mark.parametrize("error", everyone(), ids=lambda error: error.code)
+def test_no_two_errors_share_a_code() -> None:
+    shared = {code for code, carriers in Counter(error.code for error in every_error()).items() if carriers > 1}
+
+    assert shared == set()
+
+
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: error.code)
 def test_an_error_is_found_by_its_code_and_its_code_is_its_own(error: type[DioramaError]) -> None:
     assert error_class(error.code) is error
 
 
-@pytest.mark.parametrize("error", everyone(), ids=lambda error: error.code)
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: error.code)
 def test_the_drawing_in_the_docstring_names_every_error(error: type[DioramaError]) -> None:
     assert error.__name__ in (errors.__doc__ or "")
 
 
-@pytest.mark.parametrize("error", everyone(), ids=lambda error: error.code)
+@pytest.mark.parametrize("error", every_error(), ids=lambda error: error.code)
 def test_an_error_without_a_detail_speaks_by_its_title(error: type[DioramaError]) -> None:
     assert str(error()) == error.title
     assert error.suggestion

@@ -10,13 +10,14 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 OURS = {
-    "activities", "api", "cli", "config", "contracts", "db", "deploy", "engine", "errors", "fault_points", "imaging", "logs", "prompts", "providers",
+    "activities", "api", "background", "cli", "config", "contracts", "db", "deploy", "engine", "errors", "fault_points", "imaging", "logs", "prompts", "providers",
     "public_http", "sandbox", "storage", "temporal_client", "tests", "worker", "worker_parts", "workflows",
 }  # fmt: skip
 
 # package -> what it may import: ours, then foreign
 ALLOWED = {
     "errors": "",
+    "background": "",
     "fault_points": "",
     "config": "errors contracts | pydantic pydantic_settings",
     "logs": "| structlog",
@@ -25,14 +26,14 @@ ALLOWED = {
     "imaging": "errors contracts | PIL cv2 numpy",
     "prompts": "errors contracts | pydantic",
     "storage": "errors contracts fault_points | miniopy_async aiohttp structlog yarl",
-    "db": "errors contracts fault_points | sqlalchemy sqlmodel asyncpg alembic uuid_utils structlog cryptography",
+    "db": "errors contracts background fault_points | sqlalchemy sqlmodel asyncpg alembic uuid_utils structlog cryptography",
     "providers": "errors contracts fault_points | httpx openai replicate pydantic structlog",
     "public_http": "errors | httpcore httpx",
     "engine": "errors contracts db | temporalio cryptography",
-    "activities": "errors contracts db engine storage providers prompts imaging public_http"
+    "activities": "errors contracts background db engine storage providers prompts imaging public_http"
     " | temporalio structlog pydantic sqlmodel prometheus_client standardwebhooks",
     "workflows": "errors contracts activities | temporalio",
-    "api": "errors contracts fault_points db engine storage providers prompts imaging public_http workflows temporal_client config logs"
+    "api": "errors contracts background fault_points db engine storage providers prompts imaging public_http workflows temporal_client config logs"
     " | anyio fastapi starlette pydantic sqlmodel temporalio structlog httpx prometheus_client standardwebhooks"
     " uvicorn pydantic_core google",
     "sandbox": "| fastapi starlette uvicorn httpx pydantic PIL cv2 numpy dicebear resvg_py standardwebhooks"
@@ -101,6 +102,19 @@ def test_a_package_imports_seams_and_not_what_is_behind_them(package: str, forbi
         for path in files(package)
         for name in imported(path)
         if any(matches(name, module) for module in forbidden.split())
+    }
+
+    assert strays == set()
+
+
+@pytest.mark.parametrize("package", sorted((OURS | {"commands"}) - {"errors"}))
+def test_errors_are_imported_from_their_package_and_not_from_its_files(package: str) -> None:
+    areas = {f"errors.{path.stem}" for path in files("errors")}
+    strays = {
+        f"{path.relative_to(ROOT)} imports {name}"
+        for path in files(package)
+        for name in imported(path)
+        if any(matches(name, area) for area in areas)
     }
 
     assert strays == set()

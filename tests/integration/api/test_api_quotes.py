@@ -86,10 +86,14 @@ async def test_a_quote_is_good_for_one_generation(tenant: Tenant) -> None:
     body = CHAIN | {"quote_id": quote["id"]}
 
     answers = await asyncio.gather(*(ask(tenant, body) for _ in range(8)))
+    answers.append(await ask(tenant, body))
 
     told = sorted(answer.status_code for answer in answers)
-    assert told == [202] + [409] * 7
-    assert {answer.json()["code"] for answer in answers if answer.status_code == 409} == {"quote_used"}
+    assert told == [202] + [409] * 8
+    (made,) = [answer.json()["id"] for answer in answers if answer.status_code == 202]
+    refused = [answer.json() for answer in answers if answer.status_code == 409]
+    assert {(problem["code"], problem["generation_id"]) for problem in refused} == {("quote_used", made)}
+    assert all(made in problem["detail"] for problem in refused)
     assert (await tenant.counts())["generation"] == 1
 
 
