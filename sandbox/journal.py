@@ -31,6 +31,7 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self._entries: deque[Json] = deque(maxlen=REMEMBERED)
         self.counts: Counter[tuple[str, str, int]] = Counter()
+        self.erasures = 0
         self._log = RecordLog(path)
         self._log.subscribe("request", self._remember)
         self._log.replay()
@@ -45,7 +46,8 @@ class Journal:
         return list(reversed(list(self._matching(wanted, limit))))
 
     def erase(self) -> None:
-        """Forget every request."""
+        """Forget every request; one that is still on its way must not be written afterwards, which `erasures` tells."""
+        self.erasures += 1
         self._entries.clear()
         self.counts.clear()
         self._log.erase()

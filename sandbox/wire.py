@@ -120,7 +120,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        began = time.perf_counter()
+        began, erasures = time.perf_counter(), self.desk.journal.erasures
         request = Request(scope, receive)
         call = Call(request, self.dialect.provider, self.operation, await request.body(), self.desk.clock.now())
         reset = False
@@ -132,7 +132,8 @@ class Endpoint:
             answer, reset = None, dropped.reset
         except UnknownFault as error:
             answer = Answer(400, f"{error}\n".encode(), "text/plain")
-        self._write_journal(call, answer, began)
+        if erasures == self.desk.journal.erasures:
+            self._write_journal(call, answer, began)
         if answer is None:
             await drop_connection(scope, reset=reset)
             return

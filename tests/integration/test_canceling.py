@@ -8,22 +8,19 @@ import pytest
 from temporalio import activity
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.testing import WorkflowEnvironment
 
 from contracts.names import SEARCH_ATTRIBUTES, WORKFLOW_AVATAR_SCENE
 from contracts.pictures import PictureMade, PictureOrder
 from contracts.statuses import Step
-from deploy.binaries import temporal_program
 from errors import DatabaseUnavailable, DioramaError, StorageError, WorkerStopping
 from temporal_client import connect, ensure_search_attributes
+from tests.temporal_servers import dev_server
 from tests.workflows.stage import Stage
 
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_program(), dev_server_log_level="error"
-    ) as environment:
+    async with dev_server() as environment:
         client = await connect(environment.client.service_client.config.target_host)
         await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
         async with Stage(client, max_cached_workflows=100) as stage:

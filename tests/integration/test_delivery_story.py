@@ -1,15 +1,11 @@
 """A delivery's whole story: the real workflow on a server that skips time, the real activity, PostgreSQL, a real receiver."""
 
-import shutil
-import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from pathlib import Path
 from uuid import UUID
 
 import pytest
 from temporalio.client import Client
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -27,6 +23,7 @@ from public_http.places import PublicPlaces
 from tests.hook_receiver import HookReceiver, hook_receiver
 from tests.integration.conftest import Tables
 from tests.integration.test_ledger import a_generation
+from tests.temporal_servers import time_skipping_server
 from workflows.deliver_webhook import DeliverWebhook
 
 
@@ -75,10 +72,7 @@ class Story:
 
 @pytest.fixture(scope="session")
 async def skipping() -> AsyncIterator[WorkflowEnvironment]:
-    path = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=path, data_converter=pydantic_data_converter
-    ) as environment:
+    async with time_skipping_server() as environment:
         yield environment
 
 

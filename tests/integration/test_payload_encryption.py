@@ -22,9 +22,8 @@ from google.protobuf import json_format
 from temporalio import activity, workflow
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError
-from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
 from api.codec_server import create_codec_app
@@ -38,6 +37,7 @@ from engine.schedules import ensure_schedule
 from engine.starts import GenerationStart
 from errors import PayloadUnreadable
 from temporal_client import connect, data_converter
+from tests.temporal_servers import dev_server
 
 FIRST: Final = "first:" + base64.b64encode(b"1" * 32).decode()
 SECOND: Final = "second:" + base64.b64encode(b"2" * 32).decode()
@@ -82,10 +82,7 @@ class Painting:
 
 @pytest.fixture(scope="module")
 async def address() -> AsyncIterator[str]:
-    attributes = [SearchAttributeKey.for_keyword(name) for name in SEARCH_ATTRIBUTES]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_program(), search_attributes=attributes, dev_server_log_level="error"
-    ) as environment:
+    async with dev_server(search_attributes=SEARCH_ATTRIBUTES) as environment:
         yield environment.client.service_client.config.target_host
 
 

@@ -20,12 +20,12 @@ from contracts.names import provider_queue
 from db import keys, lanes
 from db.engine import Database
 from db.lanes import Decision
-from deploy.binaries import temporal_program
 from engine.queue_limits import QueueLimits
 from engine.worker_versions import WorkerVersions
 from errors import DatabaseUnavailable, EngineUnavailable
 from temporal_client import connect
 from tests.integration.conftest import Tables
+from tests.temporal_servers import dev_server
 from worker_parts import queue_limits
 from worker_parts.queue_limits import LimitKeeper, limits_kept
 from worker_parts.release import release_of
@@ -35,7 +35,7 @@ OWN_LIMIT = 50.0  # what workers bring along, activities a second
 NEARLY_NOTHING = 0.01  # one in 100 seconds: a test that lasts seconds sees the first of them only
 SHARE = 0.5
 # The engine counts by partition; with several, each has its own first moment.
-ONE_PARTITION = ("matching.numTaskqueueReadPartitions=1", "matching.numTaskqueueWritePartitions=1")
+ONE_PARTITION = {"matching.numTaskqueueReadPartitions": "1", "matching.numTaskqueueWritePartitions": "1"}
 
 
 @workflow.defn(name=STORY)
@@ -116,10 +116,7 @@ async def until(look: Callable[[], Awaitable[object]], wanted: object) -> None:
 
 @pytest.fixture(scope="module")
 async def engine() -> AsyncIterator[WorkflowEnvironment]:
-    few = [word for setting in ONE_PARTITION for word in ("--dynamic-config-value", setting)]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_program(), dev_server_log_level="error", dev_server_extra_args=few
-    ) as environment:
+    async with dev_server(settings=ONE_PARTITION) as environment:
         yield environment
 
 

@@ -79,7 +79,7 @@ def _columns_of(status: Status) -> dict[str, object]:
     return {"finished_at": DAY, "result": {"pictures": []} if status is Status.succeeded else None}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(in_flight=FREE, per_day=FREE, steps=st.lists(st.tuples(HOURS, st.booleans()), max_size=20))
 async def test_the_database_accepts_what_the_model_accepts(
     database: Database, in_flight: int | None, per_day: int | None, steps: list[tuple[float, bool]]

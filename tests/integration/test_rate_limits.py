@@ -55,7 +55,7 @@ async def _ask(database: Database, name: str, per_minute: int, moment: datetime 
     return standing
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(per_minute=st.integers(1, 90), pauses=st.lists(PAUSES, min_size=1, max_size=40))
 @example(per_minute=1, pauses=[0, 59_999_001])  # less than a millisecond to wait
 async def test_the_database_admits_what_the_model_admits(

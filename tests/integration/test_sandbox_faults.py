@@ -1,5 +1,6 @@
 """Faults on demand: each does to a client what it is named after, and costs what it should."""
 
+import asyncio
 import io
 import json
 from collections.abc import AsyncIterator
@@ -164,6 +165,21 @@ async def test_a_slow_answer_leaves_an_accepted_job_behind_a_timeout(
         )
 
     assert len(await sandbox.charges()) == 1
+
+
+async def test_a_request_that_was_on_its_way_is_not_in_the_journal_after_a_reset(
+    api: httpx.AsyncClient, sandbox: SandboxServer
+) -> None:
+    going = asyncio.create_task(create(api, fault="slow_answer seconds=60"))
+    while not await sandbox.charges():  # noqa: ASYNC110 the change happens in another process
+        await asyncio.sleep(0.01)
+    await sandbox.reset()
+    await sandbox.advance(61)
+    await going
+
+    assert await sandbox.journal() == []
+    await create(api)
+    assert [entry["operation"] for entry in await sandbox.journal()] == ["create"]
 
 
 async def downloaded(api: httpx.AsyncClient, sandbox: SandboxServer, fault: str) -> httpx.Response:

@@ -239,7 +239,6 @@ def in_time(asked: list[Asked]) -> list[Asked]:
 @given(st.lists(request, max_size=8), st.lists(groups, min_size=1, max_size=4))
 @settings(
     max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_every_grouping_says_what_the_rows_say(
@@ -257,7 +256,6 @@ async def test_every_grouping_says_what_the_rows_say(
 @given(st.lists(request, max_size=8), groups)
 @settings(
     max_examples=20,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 async def test_sums_over_groups_are_the_sums_of_the_ledger_to_the_last_millionth(

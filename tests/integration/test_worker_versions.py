@@ -13,12 +13,12 @@ from temporalio.common import VersioningOverride
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, Worker
 
-from deploy.binaries import temporal_program
 from engine.replays import Replays
 from engine.starts import FOLLOWS_RELEASES
 from engine.worker_versions import WorkerVersions
 from errors import NotFound, WorkerVersionNotReady
 from temporal_client import connect
+from tests.temporal_servers import dev_server
 from worker_parts.release import coming_to_its_turn, release_of
 
 STORY = "test.Story"
@@ -152,10 +152,7 @@ async def until(look: Callable[[], Coroutine[Any, Any, Any]], wanted: object) ->
 
 @pytest.fixture(scope="module")
 async def engine() -> AsyncIterator[WorkflowEnvironment]:
-    quick = [word for name in QUICK for word in ("--dynamic-config-value", f'{name}="1s"')]
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_program(), dev_server_log_level="error", dev_server_extra_args=quick
-    ) as environment:
+    async with dev_server(settings=dict.fromkeys(QUICK, '"1s"')) as environment:
         yield environment
 
 

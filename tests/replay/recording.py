@@ -2,19 +2,13 @@
 
 import asyncio
 import json
-import shutil
-import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import Client, WorkflowHandle
-from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.testing import WorkflowEnvironment
 
-from contracts.names import SEARCH_ATTRIBUTES
+from tests.temporal_servers import time_skipping_server
 
 HISTORIES = Path(__file__).parent / "histories"
 # What the client library notes of itself stays: a patch replays by the flags in it.
@@ -40,14 +34,8 @@ async def record(label: str, run: Outcome) -> Path:
     """Add a history of this outcome to those that are kept; none is ever replaced."""
     taken = len(recordings(label))
     file = HISTORIES / (f"{label}@{taken + 1}.json" if taken else f"{label}.json")
-    path = shutil.which("temporal-test-server", path=str(Path(sys.executable).parent))
     # A server for each, because some workflows are started once for ever.
-    async with await WorkflowEnvironment.start_time_skipping(
-        test_server_existing_path=path, data_converter=pydantic_data_converter
-    ) as environment:
-        names = dict.fromkeys(SEARCH_ATTRIBUTES, IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD)
-        request = AddSearchAttributesRequest(search_attributes=names)
-        await environment.client.operator_service.add_search_attributes(request)
+    async with time_skipping_server() as environment:
         handle = await run(environment.client)
         history = json.loads((await handle.fetch_history()).to_json())
     text = json.dumps(without(UNWANTED, history), indent=1)

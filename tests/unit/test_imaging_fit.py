@@ -49,7 +49,7 @@ def sources_and_frames(draw: st.DrawFn) -> tuple[tuple[int, int], tuple[int, int
     return source, frame
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(sources_and_frames())
 def test_any_source_gives_exactly_the_asked_pixels_and_keeps_its_centre(
     sizes: tuple[tuple[int, int], tuple[int, int]],

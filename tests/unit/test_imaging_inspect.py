@@ -199,7 +199,7 @@ def test_a_png_with_any_byte_changed_is_refused() -> None:
             facts(whole[:at] + bytes([whole[at] ^ 0x55]) + whole[at + 1 :])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(start=st.sampled_from([b"", PNG_SIGNATURE, b"\xff\xd8\xff", b"RIFF0000WEBP"]), rest=st.binary(max_size=200))
 @example(start=b"\xff\xd8\xff", rest=b"\xff" * 50)
 def test_any_bytes_are_either_a_picture_or_refused(start: bytes, rest: bytes) -> None:
@@ -207,7 +207,7 @@ def test_any_bytes_are_either_a_picture_or_refused(start: bytes, rest: bytes) ->
         facts(start + rest)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(name=st.sampled_from(sorted(WHOLE)), at=st.integers(min_value=12), noise=st.binary(min_size=1, max_size=8))
 def test_damage_never_raises_anything_else(name: str, at: int, noise: bytes) -> None:
     whole = WHOLE[name]

@@ -283,7 +283,7 @@ async def test_a_refusal_is_definite_and_costs_nothing(vendor: Vendor, status: i
 def test_whatever_bytes_come_back_the_error_is_one_of_ours(vendor: Vendor) -> None:
     next_answer: list[Answer] = [HangUp()]
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(
         status=st.sampled_from([200, 201, 202, 301, 400, 422, 429, 500, 503]),
         body=st.binary(max_size=80),

@@ -95,7 +95,7 @@ def ordered(path: str, body: dict[str, Any], store: ReferenceStore) -> Order:
 def test_whatever_is_bought_is_a_request_that_the_api_takes(tmp_path: Path) -> None:
     store = ReferenceStore(tmp_path)
 
-    @settings(max_examples=400, deadline=None)
+    @settings(max_examples=400)
     @given(purchases())
     def check(drawn: tuple[Purchase, ModelEntry]) -> None:
         purchase, entry = drawn

@@ -5,7 +5,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import (
@@ -354,7 +354,6 @@ def test_seconds_are_the_cost_of_what_brought_no_picture_too(fields: dict[str, A
     assert metered(**fields).cost_usd is None
 
 
-@settings(deadline=None)
 @given(
     body=st.fixed_dictionaries(
         {},
@@ -371,7 +370,6 @@ def test_no_body_of_a_prediction_is_so_strange_that_reading_it_fails(body: dict[
         assert read.cost_usd is None or read.cost_usd >= 0
 
 
-@settings(deadline=None)
 @given(
     metrics=st.fixed_dictionaries({}, optional={"predict_time": JSON, "total_time": st.integers()}),
     moment=st.text(max_size=30) | st.datetimes().map(str),
@@ -380,7 +378,6 @@ def test_numbers_and_times_beyond_all_measure_are_no_failure(metrics: dict[str, 
     assert report(status="canceled", metrics=metrics, deadline=moment, completed_at=moment).is_final
 
 
-@settings(deadline=None)
 @given(status=st.integers(300, 599), body=st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
 def test_any_refusal_is_one_of_ours_and_none_of_5xx_is_definite(status: int, body: bytes) -> None:
     refusal = create_refusal(Answer(status, {}, body))

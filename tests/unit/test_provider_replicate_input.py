@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from contracts.wishes import Capability, PictureTraits
@@ -215,7 +215,6 @@ WISHES = st.builds(
 
 
 @each_model
-@settings(deadline=None)
 @given(data=st.data(), traits=WISHES, token=st.text(min_size=1, max_size=40))
 def test_whatever_is_wished_for_the_models_own_schema_takes_what_it_is_sent(
     entry: ModelEntry, data: st.DataObject, traits: PictureTraits, token: str
@@ -240,7 +239,6 @@ def test_whatever_is_wished_for_the_models_own_schema_takes_what_it_is_sent(
         assert body[entry.input.seed] == seed_of(token)
 
 
-@settings(deadline=None)
 @given(tokens=st.lists(st.text(), unique=True, max_size=50))
 def test_seeds_tell_tokens_apart_and_are_small_enough_for_every_model(tokens: list[str]) -> None:
     seeds = {seed_of(token) for token in tokens}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
@@ -301,7 +301,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(inputs=st.dictionaries(st.text(max_size=8), JSON, max_size=5), token=st.text(min_size=1))
 def test_a_note_is_recognised_in_the_input_that_it_was_made_of(inputs: dict[str, Any], token: str) -> None:
     made_from = {**inputs, "seed": 7}
@@ -314,7 +313,6 @@ def test_a_note_is_recognised_in_the_input_that_it_was_made_of(inputs: dict[str,
     assert (found.job_id, certain) == ("job1", True)
 
 
-@settings(deadline=None)
 @given(files=st.lists(st.dictionaries(st.sampled_from(["metadata", "urls", "id"]), JSON)), row=JSON)
 def test_no_file_and_no_row_is_so_strange_that_reading_it_fails(files: list[dict[str, Any]], row: Any) -> None:
     listed = Row.of({"id": "x", "model": row, "input": row, "webhook": row})

@@ -1,15 +1,11 @@
 """The API's servers: a database of its own, a dev engine with workflows that do nothing, an API on a real socket."""
 
-import shutil
-import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 from temporalio import workflow
-from temporalio.common import SearchAttributeKey
 from temporalio.testing import WorkflowEnvironment
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
@@ -35,6 +31,7 @@ from storage.memory import MemoryStorage
 from temporal_client import connect
 from tests.integration.api.picture_host import PictureHost, picture_host
 from tests.integration.api.running_api import RunningApi, Tenant, new_tenant, running_api, settings_for
+from tests.temporal_servers import dev_server
 
 
 @workflow.defn(name=WORKFLOW_AVATAR)
@@ -128,12 +125,7 @@ async def api_database_url(postgres_url: str) -> str:
 
 @pytest.fixture(scope="session")
 async def engine() -> AsyncIterator[WorkflowEnvironment]:
-    beside_python = str(Path(sys.executable).parent)
-    attributes = [SearchAttributeKey.for_keyword(name) for name in (SEARCH_KIND, SEARCH_TENANT)]
-    path = shutil.which("temporal", path=beside_python) or shutil.which("temporal")
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=path, search_attributes=attributes, dev_server_log_level="error"
-    ) as environment:
+    async with dev_server(search_attributes=(SEARCH_KIND, SEARCH_TENANT)) as environment:
         client = await connect(environment.client.service_client.config.target_host)
         async with Worker(
             client,

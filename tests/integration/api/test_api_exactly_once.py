@@ -209,7 +209,7 @@ async def test_the_answer_that_there_is_nothing_more_has_no_body_for_a_client_to
 
 
 @WAYS
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(known=st.integers(0, 2**31 - 1))
 async def test_whatever_number_a_client_names_it_gets_what_came_after_it(
     api: RunningApi, visit: Visit, known: int

@@ -4,17 +4,16 @@ from collections.abc import AsyncIterator
 
 import pytest
 from temporalio.client import Client
-from temporalio.testing import WorkflowEnvironment
 
 from contracts.names import SEARCH_ATTRIBUTES
 from db import keys
 from db.engine import Database
-from deploy.binaries import temporal_program
 from temporal_client import connect, ensure_search_attributes
 from tests.acceptance.fresh_standings import all_stand_well
 from tests.integration.conftest import Tables
 from tests.integration.failover.house import House, open_house
 from tests.sandbox_server import SandboxServer, start_sandbox
+from tests.temporal_servers import dev_server
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +29,7 @@ async def own_tables(postgres_url: str) -> AsyncIterator[Tables]:
 @pytest.fixture(scope="session")
 async def engine() -> AsyncIterator[Client]:
     """A real one: the server that skips time loses what happens in real time beside it."""
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=temporal_program(), dev_server_log_level="error"
-    ) as environment:
+    async with dev_server() as environment:
         client = await connect(environment.client.service_client.config.target_host)
         await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
         yield client

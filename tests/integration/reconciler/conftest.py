@@ -1,16 +1,12 @@
 """What the reconciler works with, all of it real but the store: a database for each test, an engine, the sandbox providers."""
 
 import itertools
-import shutil
-import sys
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import asyncpg
 import pytest
 from sqlalchemy.engine import make_url
 from temporalio.client import Client
-from temporalio.testing import WorkflowEnvironment
 
 from contracts.names import SEARCH_ATTRIBUTES
 from db import keys, migrate
@@ -19,6 +15,7 @@ from temporal_client import connect, ensure_search_attributes
 from tests.integration.conftest import Tables
 from tests.integration.reconciler.yard import Yard, opened_yard
 from tests.sandbox_server import SandboxServer, start_sandbox
+from tests.temporal_servers import dev_server
 
 TEMPLATE = "reconciler_template"
 
@@ -62,10 +59,7 @@ async def tables(postgres_url: str, template: str, numbers: Iterator[int]) -> As
 @pytest.fixture(scope="session")
 async def engine() -> AsyncIterator[Client]:
     """An engine of its own: a real server, because only that knows schedules and says how a run ended."""
-    path = shutil.which("temporal", path=str(Path(sys.executable).parent)) or shutil.which("temporal")
-    async with await WorkflowEnvironment.start_local(
-        dev_server_existing_path=path, dev_server_log_level="error"
-    ) as environment:
+    async with dev_server() as environment:
         client = await connect(environment.client.service_client.config.target_host)
         await ensure_search_attributes(client, SEARCH_ATTRIBUTES)
         yield client
