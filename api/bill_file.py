@@ -48,17 +48,26 @@ def read_bill(body: bytes, *, columns: Mapping[str, str], per_second: PerSecond)
     if "\x00" in text:  # no column of PostgreSQL's could hold it, either
         raise InvalidRequest("The bill is not text.")
     delimiter = _delimiter(text)
-    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    # Strict: a quote that is never closed would swallow all lines behind it as one cell.
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     jobs: dict[str, BillLine] = {}
     try:
-        reader = _Reader.of(next(rows, []), columns, per_second, decimal_comma=delimiter == ";")
+        head = next(rows, [])
+        reader = _Reader.of(head, columns, per_second, decimal_comma=delimiter == ";")
         for number, row in enumerate(rows, start=2):
+            _refuse_cut_off(row, head, number)
             line = reader.line(row, number) if any(row) else None
             if line is not None:
                 jobs[line.job_id] = _together(jobs[line.job_id], line) if line.job_id in jobs else line
     except csv.Error as error:
         raise InvalidRequest(f"The bill is not valid CSV: {error}.") from None
     return list(jobs.values())
+
+
+def _refuse_cut_off(row: Sequence[str], head: Sequence[str], number: int) -> None:
+    """A line with other cells than the first one was cut off or has moved: its amount would be read as none, or as another."""
+    if any(row) and (len(row) < len(head) or any(row[len(head) :])):
+        raise InvalidRequest(f"Line {number} of the bill has {len(row)} cells, and its first line {len(head)}.")
 
 
 def _delimiter(text: str) -> str:

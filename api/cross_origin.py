@@ -61,6 +61,11 @@ READ: Final = (
 PREFLIGHT_KEPT_S: Final = 600
 
 
+def is_origin(text: str) -> bool:
+    """Whether this is an origin as browsers say it: scheme, host and perhaps a port, and nothing behind."""
+    return _ORIGIN.fullmatch(text) is not None
+
+
 def allow_pages(app: FastAPI, origins: Sequence[str]) -> None:
     """Let pages of these origins call `app`.
 
@@ -68,7 +73,7 @@ def allow_pages(app: FastAPI, origins: Sequence[str]) -> None:
     ConfigurationError for what is no origin; `*` is none, for a page is to be named.
     """
     for origin in origins:
-        if not _ORIGIN.fullmatch(origin):
+        if not is_origin(origin):
             raise ConfigurationError(
                 f"DIORAMA_CORS_ORIGINS is not usable: '{origin}' is no origin such as https://app.example.com."
             )

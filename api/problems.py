@@ -1,5 +1,6 @@
 """Errors over HTTP: RFC 9457 `application/problem+json`, with the codes of the error tree."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -80,6 +81,8 @@ CODES = {
     503: "service_unavailable",
 }
 
+# How pydantic calls a union's member that is not known, or not named.
+UNION_TAGS = frozenset({"union_tag_invalid", "union_tag_not_found"})
 KINDS = frozenset(kind.value for kind in Kind)
 _WITH_A_KEY = (403, 429)
 RETRY_AFTER_S = "2"  # a restart of PostgreSQL or of the store takes about a second on the local stack
@@ -132,11 +135,13 @@ def problem_response(
     request: Request, status: int, code: str, *, headers: Mapping[str, str] | None = None, **members: Any
 ) -> JSONResponse:
     """One problem document; `members` are title, detail, suggestion, errors and facts."""
+    title = members.pop("title", None) or HTTPStatus(status).phrase
     body = {
         "type": f"/problems/{code}",
-        "title": members.pop("title", None) or HTTPStatus(status).phrase,
+        "title": title,
         "status": status,
-        "detail": members.pop("detail", None) or HTTPStatus(status).description or HTTPStatus(status).phrase,
+        # HTTP's own description of a status would guess: of 503 it says that the load is high.
+        "detail": members.pop("detail", None) or title,
         "instance": request.url.path,
         "code": code,
         "request_id": request.scope.get("request_id"),
@@ -200,16 +205,18 @@ def _pointer(location: Sequence[str | int]) -> str:
     return "".join(f"/{part}" for part in escaped)
 
 
+def _field_problem(problem: Mapping[str, Any]) -> dict[str, str]:
+    """Only the place and the message: the value itself may be a secret, or not even text."""
+    pointer, told = _pointer(problem["loc"]), str(problem["msg"])
+    if problem["type"] in UNION_TAGS:  # pydantic names the body and the classes of ours; the client wants the field
+        pointer += f"/{problem['ctx']['discriminator']}".replace("'", "")
+        known = re.findall(r"'([^']*)'", problem["ctx"].get("expected_tags", ""))
+        told = f"Input should be one of: {', '.join(known)}" if known else "Field required"
+    return {"pointer": pointer[:200], "location": str(problem["loc"][0]), "detail": told[:200]}
+
+
 def _validation_error(request: Request, error: RequestValidationError) -> Response:
-    # Only places and messages: the values themselves may be secrets, or not even text.
-    found = [
-        {
-            "pointer": _pointer(problem["loc"])[:200],
-            "location": str(problem["loc"][0]),
-            "detail": str(problem["msg"])[:200],
-        }
-        for problem in error.errors()[:20]
-    ]
+    found = [_field_problem(problem) for problem in error.errors()[:20]]
     invalid = errors.InvalidRequest
     named = ", ".join(dict.fromkeys(problem["pointer"] or problem["location"] for problem in found))
     return problem_response(

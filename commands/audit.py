@@ -9,18 +9,19 @@ import typer
 from rich.markup import escape
 from rich.table import Column, Table
 
+from commands import saving
 from commands.database import migrated_database
 from commands.exit_codes import ExitCode
 from commands.options import STACK_DIR, AsJson, StackDir
 from commands.running import run
 from commands.screen import Screen
 from commands.server_settings import server_settings
+from commands.troubles import CommandUnusable
 from contracts import audit_chain
 from db import audit, audit_export, tenants
 from db.audit import COMMAND, Filter
 from db.columns import now
 from db.protection_models import AuditEntry
-from errors import ConfigurationError
 
 app = typer.Typer(add_completion=False)
 
@@ -88,16 +89,18 @@ def export(
 
     async def write() -> ExitCode:
         if file.exists():
-            raise ConfigurationError(f"{file} is there already.")
+            raise CommandUnusable(f"The file {file} is there already.")
         settings = await server_settings(stack_dir)
         end = until.replace(tzinfo=UTC) if until else now()
         begin = since.replace(tzinfo=UTC) if since else None
+        if begin is not None and begin >= end:
+            raise CommandUnusable("--from must come before --to.")
         async with migrated_database(settings) as database:
             async with database.transaction() as session:
                 facts: dict[str, Any] = {"created_after": begin, "created_before": end}
                 await audit.record(session, COMMAND, "audit.exported", "service", **facts)
             found = [line async for line in audit_export.lines(database, since=begin, until=end)]
-        file.write_text("".join(f"{line}\n" for line in found), "utf-8")
+        saving.write(file, "".join(f"{line}\n" for line in found).encode())
         whole = audit_chain.checked(found)
         screen.record("exported", file=str(file), entries=whole.entries, hash=whole.hash)
         screen.say(f"{whole.entries} entries are in {file}. Keep this hash: {whole.hash}")

@@ -15,9 +15,9 @@ from commands.options import STACK_DIR, ApiKey, ApiUrl, AsJson, StackDir
 from commands.running import run
 from commands.screen import Screen
 from commands.server_settings import server_settings
+from commands.troubles import CommandUnusable
 from contracts.erasures import Receipt
 from contracts.receipts import Receipts
-from errors import ConfigurationError
 
 app = typer.Typer(add_completion=False)
 
@@ -48,11 +48,11 @@ def erase(
 
     async def forget() -> ExitCode:
         if sum(given is not None for given in (session, user, check)) != 1:
-            raise ConfigurationError("Give one of --session, --user and --check.")
+            raise CommandUnusable("Give one of --session, --user and --check.")
         if check is not None:
             return await _checked(screen, check, stack_dir)
         if receipt is not None and receipt.exists():
-            raise ConfigurationError(f"{receipt} is there already.")
+            raise CommandUnusable(f"The file {receipt} is there already.")
         if not yes and not typer.confirm("All pictures and words will be gone for ever. Go on?", err=True):
             return ExitCode.usage
         body = {"session_id": session} if session is not None else {"user_id": user}
@@ -92,4 +92,4 @@ def _receipt_in(file: Path) -> Receipt:
     try:
         return Receipt.model_validate_json(file.read_bytes())
     except ValidationError:
-        raise ConfigurationError(f"{file} holds no receipt.") from None
+        raise CommandUnusable(f"The file {file} holds no receipt.") from None

@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID
 
 from commands.http_client import DioramaClient, Json
-from errors import ConfigurationError
+from commands.troubles import CommandUnusable
 
 FIELDS = ("image_asset_id", "image_asset_ids")
 # By the name alone: the server looks at the bytes.
@@ -13,7 +13,7 @@ CONTENT_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg
 
 
 async def with_uploads(client: DioramaClient, body: Json) -> Json:
-    """The body with an asset id for each file. Raises ConfigurationError (no such file), RequestRefused, ServerUnreachable."""
+    """The body with an asset id for each file. Raises CommandUnusable (no such file), RequestRefused, ServerUnreachable."""
     uploaded = dict(body)
     for field in FIELDS:
         given = body.get(field)
@@ -32,6 +32,6 @@ async def _asset_id(client: DioramaClient, given: str) -> str:
     try:
         picture = await asyncio.to_thread(path.read_bytes)
     except OSError as trouble:
-        raise ConfigurationError(f"{path} is no asset id, and cannot be read: {trouble.strerror}.") from trouble
+        raise CommandUnusable(f"'{path}' is no asset id, and cannot be read: {trouble.strerror}.") from trouble
     content_type = CONTENT_TYPES.get(path.suffix.lower(), "application/octet-stream")
     return str((await client.upload(picture, content_type))["id"])

@@ -18,8 +18,8 @@ from commands.options import STACK_DIR, ApiKey, ApiUrl, AsJson, StackDir
 from commands.running import run
 from commands.saving import write
 from commands.screen import Screen
+from commands.troubles import CommandUnusable
 from contracts.bills import BillItem
-from errors import ConfigurationError
 
 app = typer.Typer(add_completion=False)
 
@@ -83,7 +83,7 @@ def _read(file: Path) -> bytes:
     try:
         return file.read_bytes()
     except OSError as trouble:
-        raise ConfigurationError(f"{file} cannot be read: {trouble.strerror}.") from trouble
+        raise CommandUnusable(f"The file {file} cannot be read: {trouble.strerror}.") from trouble
 
 
 def _lines(items: list[Json]) -> bytes:
@@ -103,17 +103,18 @@ def _show(screen: Screen, report: Json, csv: Path | None) -> None:
     untold = sum(report["counts"].values()) - min(SHOWN, len(report["items"]))
     if untold > 0:
         screen.say(f"and {untold} more")
-    if csv is not None:
-        screen.say(f"All of them are in {csv}.")
     if not any(report["counts"].values()):
         screen.say("Bill and ledger say the same.")
+    elif csv is not None:
+        screen.say(f"All of them are in {csv}.")
 
 
 def _totals(report: Json) -> Table:
     table = Table("", "jobs", "USD", box=None, header_style="dim")
     table.columns[1].justify = table.columns[2].justify = "right"
     table.add_row("on the bill", str(report["lines"]), _usd(report["theirs_usd"]))
-    table.add_row("matched by our ledger", str(report["matched"]), _usd(report["ours_usd"]))
+    matched_usd = Decimal(report["ours_usd"]) - Decimal(report["only_ours_usd"])
+    table.add_row("matched by our ledger", str(report["matched"]), _usd(matched_usd))
     money = {"only_theirs": report["only_theirs_usd"], "only_ours": report["only_ours_usd"]}
     for verdict, words in WORDS.items():
         if report["counts"][verdict]:
@@ -131,5 +132,5 @@ def _table(items: list[Json]) -> Table:
     return table
 
 
-def _usd(amount: str | None) -> str:
+def _usd(amount: str | Decimal | None) -> str:
     return "" if amount is None else f"{Decimal(amount):.4f}"

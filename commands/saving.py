@@ -6,8 +6,7 @@ from pathlib import Path
 
 from commands.http_client import DioramaClient, Json
 from commands.screen import Screen
-from commands.troubles import PictureDamaged
-from errors import ConfigurationError
+from commands.troubles import CommandUnusable, PictureDamaged
 
 SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 
@@ -15,7 +14,7 @@ SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
 async def save(screen: Screen, client: DioramaClient, generation: Json, folder: Path) -> None:
     """Write every picture, proven against its hash, and then the generation itself, replacing what was there.
 
-    Raises PictureDamaged, RequestRefused, ServerUnreachable, ConfigurationError (the folder cannot be written).
+    Raises PictureDamaged, RequestRefused, ServerUnreachable, CommandUnusable (the folder cannot be written).
     """
     for picture in generation["pictures"]:
         body = await client.download(picture["links"]["content"])
@@ -31,11 +30,11 @@ async def save(screen: Screen, client: DioramaClient, generation: Json, folder: 
 
 
 def write(path: Path, body: bytes) -> None:
-    """Make or replace a file, in one step, so that nobody sees half of it. Raises ConfigurationError."""
+    """Make or replace a file, in one step, so that nobody sees half of it. Raises CommandUnusable."""
     fresh = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_bytes(body)
         fresh.replace(path)
     except OSError as trouble:
-        raise ConfigurationError(f"{path} cannot be written: {trouble.strerror}.") from trouble
+        raise CommandUnusable(f"The file {path} cannot be written: {trouble.strerror}.") from trouble

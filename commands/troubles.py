@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from errors import DioramaError
+from errors import ConfigurationError, DioramaError
 
 
 class ServerUnreachable(DioramaError):
@@ -41,6 +41,14 @@ class RequestRefused(DioramaError):
     def sound(self) -> bool:
         """Nothing is wrong with the request: what it speaks of has ended, or the server has a fault."""
         return self.status == 409 or self.status >= 500
+
+
+class CommandUnusable(ConfigurationError):
+    """An option or a file of the command line cannot be used. The detail says which; no setting would help."""
+
+    code = "command_unusable"
+    title = "The command cannot be carried out as it is"
+    suggestion = DioramaError.suggestion
 
 
 class PictureDamaged(DioramaError):

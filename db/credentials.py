@@ -68,19 +68,22 @@ async def remove(session: AsyncSession, actor: Actor, tenant_id: UUID, provider:
 
 
 async def reseal(session: AsyncSession, actor: Actor, safe: CredentialSafe) -> Resealed:
-    """Encrypt by the newest key what an older one sealed. A row that cannot be read stays as it is."""
-    query = select(ProviderCredential).where(ProviderCredential.sealed_by != safe.newest)
-    rows = (await session.exec(query.order_by(col(ProviderCredential.tenant_id)).with_for_update())).all()
-    unreadable: list[ProviderCredential] = []
-    for row in rows:
+    """Encrypt by the newest key what an older one sealed. A row that cannot be read stays as it is.
+
+    What the newest sealed is opened, too: its name may stand before other bytes than then.
+    """
+    query = select(ProviderCredential).order_by(col(ProviderCredential.tenant_id), col(ProviderCredential.provider))
+    count, unreadable = 0, []
+    for row in (await session.exec(query.with_for_update())).all():
         try:
             key = safe.opened(row.tenant_id, row.provider, sealed_of(row))
         except CredentialUnreadable:
             unreadable.append(row)
-        else:
+            continue
+        if row.sealed_by != safe.newest:
             _seal(row, safe.sealed(row.tenant_id, row.provider, key))
             session.add(row)
-    count = len(rows) - len(unreadable)
+            count += 1
     if count:
         await record(session, actor, "credential.resealed", "credential", sealed_by=safe.newest, count=count)
     return Resealed(count, unreadable)

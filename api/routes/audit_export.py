@@ -16,6 +16,7 @@ from contracts.frozen import Frozen
 from db import audit, audit_export
 from db.columns import now
 from db.engine import Database
+from errors import InvalidRequest
 
 router = APIRouter(prefix="/v1/audit/export", tags=["audit"])
 
@@ -49,6 +50,10 @@ async def export(
     has the same hashes, unless somebody changed something. An export without a last line was cut off.
     """
     until = query.created_before or now()
+    if query.created_after is not None and query.created_after >= until:  # an empty file would look like an empty log
+        raise InvalidRequest(
+            "created_after must come before created_before, and lie in the past.", field="created_after"
+        )
     async with services.database.transaction("audit.exported") as session:
         facts: dict[str, Any] = {"created_after": query.created_after, "created_before": until}
         await audit.record(session, actor, "audit.exported", "service", **facts)

@@ -11,9 +11,10 @@ from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
 FILES = "/docs-files"
-# Both pages write styles into their elements; Redoc searches in a worker that it makes from its own script.
+# Both pages write styles into their elements; Redoc searches in a worker that it makes from its own script, and Swagger
+# shows a picture that was tried out as a blob.
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'{hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'{hashes}; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
     "font-src 'self' data:; connect-src 'self'; worker-src blob:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _INLINE: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)

@@ -152,3 +152,17 @@ def test_two_tenants_cannot_have_one_name(diorama: Command, name: str) -> None:
     code, (error,) = diorama("tenants", "create", name)
 
     assert (code, error["code"]) == (2, "tenant_name_taken")
+
+
+def test_an_export_that_ends_before_it_begins_is_refused(diorama: Command, tmp_path: Path) -> None:
+    file = tmp_path / "audit"
+    code, (error,) = diorama("audit", "export", str(file), "--from", "2026-12-01", "--to", "2026-11-01")
+
+    assert (code, error["code"], file.exists()) == (2, "command_unusable", False)
+
+
+def test_an_export_that_cannot_be_written_says_so(diorama: Command, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, (error,) = diorama("audit", "export", str(tmp_path / "file" / "audit"))
+
+    assert (code, error["code"]) == (2, "command_unusable")

@@ -1,6 +1,7 @@
 """Problem documents: every error of the tree has its status, and no vendor's or server's secret leaves."""
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -8,11 +9,6 @@ from fastapi import FastAPI, Request
 
 import errors
 from api import problems
-
-
-def all_errors(base: type[errors.DioramaError] = errors.DioramaError) -> list[type[errors.DioramaError]]:
-    below = (child for child in base.__subclasses__() if child.__module__ == errors.__name__)
-    return [base, *(found for child in below for found in all_errors(child))]
 
 
 def request_to(path: str) -> Request:
@@ -29,7 +25,14 @@ def answer_to(error: errors.DioramaError) -> tuple[int, dict[str, str], dict[str
     return response.status_code, dict(response.headers), json.loads(response.body)
 
 
-@pytest.mark.parametrize("error", all_errors(), ids=lambda error: error.__name__)
+@pytest.mark.parametrize("error", errors.every_error(), ids=lambda error: error.__name__)
+def test_every_detail_is_in_our_own_words(error: type[errors.DioramaError]) -> None:
+    _, _, body = answer_to(error())
+
+    assert body["detail"] not in {status.description for status in HTTPStatus if status.description}
+
+
+@pytest.mark.parametrize("error", errors.every_error(), ids=lambda error: error.__name__)
 def test_every_error_becomes_a_problem_document(error: type[errors.DioramaError]) -> None:
     status, headers, body = answer_to(error())
 

@@ -38,6 +38,16 @@ def test_spreadsheets_write_it_in_many_ways(separator: str, begin: str, end: str
     assert [(line.job_id, line.cost_usd) for line in lines] == [("p1", Decimal("0.5")), ("p2", Decimal("1.5"))]
 
 
+@pytest.mark.parametrize("line", ["p2", "p2,m", "p2,m,0.5,0.7", '"p2,m,0.5'])
+def test_a_line_that_was_cut_off_or_has_moved_is_refused(line: str) -> None:
+    with pytest.raises(InvalidRequest):
+        read(f"id,model,cost\np1,m,0.5\n{line}\n")
+
+
+def test_separators_at_the_end_of_a_line_are_no_cells() -> None:
+    assert [line.job_id for line in read("id,cost\np1,0.5,\np2,0.5,,\n")] == ["p1", "p2"]
+
+
 @pytest.mark.parametrize(
     ("said", "usd", "rounded"),
     [

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sys
 from asyncio.subprocess import PIPE
 from dataclasses import dataclass
@@ -177,4 +178,20 @@ async def test_more_differences_than_an_answer_has_come_as_a_file(bill: Path, tm
 async def test_a_file_that_is_not_there_is_said_so(tmp_path: Path) -> None:
     done = await call([], "reconcile-bill", "replicate", str(tmp_path / "nothing.csv"))
 
-    assert (done.code, "cannot be read" in done.trouble) == (2, True)
+    assert (done.code, f"The file {tmp_path / 'nothing.csv'} cannot be read" in done.trouble) == (2, True)
+    assert "environment" not in done.trouble  # no setting is to blame
+
+
+async def test_what_only_our_ledger_has_is_not_among_what_is_matched(bill: Path) -> None:
+    only_ours = {"ours_usd": "1.25", "only_ours_usd": "0.25", "matched": 4}
+    done = await call([answer(200, REPORT | only_ours)], "reconcile-bill", "replicate", str(bill))
+
+    assert re.search(r"matched by our ledger +4 +1\.0000", done.out), done.out
+
+
+async def test_a_file_without_differences_is_not_said_to_have_them(bill: Path, tmp_path: Path) -> None:
+    done = await call(
+        [answer(200, NONE_APART)], "reconcile-bill", "replicate", str(bill), "--csv", str(tmp_path / "differences.csv")
+    )
+
+    assert (done.code, "All of them" in done.out) == (0, False), done.trouble

@@ -66,6 +66,15 @@ def test_the_changelog_and_the_readme_name_commands_that_exist() -> None:
     assert {name for name in re.findall(r"\bdiorama ([a-z]+)\b", text) if name not in COMMANDS} <= {"command"}
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_a_request_with_a_body_says_that_it_is_json(document: Path) -> None:
+    """The API answers 415 otherwise, and curl by itself says that it is a form."""
+    text = document.read_text("utf-8").replace("\\\n", "")
+    calls = [line for line in text.splitlines() if "curl " in line and " -d " in line]
+
+    assert [call for call in calls if "Content-Type: application/json" not in call] == []
+
+
 def pinned(lock: str) -> dict[str, Version]:
     lines = re.findall(r"^([a-z0-9._-]+)(?:\[.*?\])?==([^ \\;]+)", (ROOT / lock).read_text("utf-8"), re.MULTILINE)
     return {canonicalize_name(name): Version(version) for name, version in lines}

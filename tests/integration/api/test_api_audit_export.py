@@ -34,6 +34,15 @@ async def test_the_same_time_exported_again_has_the_same_hash(operator: Tenant) 
     assert 2 <= whole.entries < now_on_record.many, "the exports themselves are on record, and later"
 
 
+async def test_a_time_that_ends_before_it_begins_is_refused_and_not_on_record(operator: Tenant) -> None:
+    backwards = {"created_after": "2026-12-01T00:00:00Z", "created_before": "2026-11-01T00:00:00Z"}
+    answer = await operator.client.get(EXPORT, params=backwards)
+
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    asked = "select 1 from audit where tenant_id = :id and action = 'audit.exported'"
+    assert await operator.api.ask(asked, id=operator.id) == []
+
+
 async def test_a_time_of_its_own_begins_a_chain_of_its_own(operator: Tenant) -> None:
     begin = now()
     await operator.client.post("/v1/keys", json={"name": "three"})

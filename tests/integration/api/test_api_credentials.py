@@ -97,6 +97,16 @@ async def test_a_key_that_cannot_be_read_is_named_and_keeps_no_other_from_being_
         await session.rollback()
 
 
+async def test_a_key_that_its_name_no_longer_opens_is_named_too(owner: Tenant) -> None:
+    other_bytes = CredentialSafe(KeyRing.parse(f"new:{KEYS['lost']}", setting="X"))
+
+    async with owner.api.database.transaction() as session:
+        await credentials.put(session, COMMAND, safe("new"), tenant_id=owner.id, provider="openai", key=KEY)
+        done = await credentials.reseal(session, COMMAND, other_bytes)
+        assert (owner.id, "openai") in [(one.tenant_id, one.provider) for one in done.unreadable]
+        await session.rollback()
+
+
 async def test_many_who_set_the_first_key_at_once_all_set_it(owner: Tenant) -> None:
     answers = await asyncio.gather(
         *(owner.client.put(f"{MINE}/replicate", json={"key": f"{KEY}{number}"}) for number in range(5))

@@ -114,6 +114,14 @@ async def test_every_answer_has_the_headers_that_keep_browsers_in_bounds(
     assert [name for name in SAFE if names.count(name) > 1] == []
 
 
+async def test_the_page_that_tries_the_api_may_show_a_picture(api: RunningApi) -> None:
+    """Swagger shows it as a blob that it makes itself; nothing of another origin may be shown."""
+    async with httpx.AsyncClient(base_url=api.url) as client:
+        policy = (await client.get("/docs")).headers["content-security-policy"]
+
+    assert "img-src 'self' data: blob:;" in policy
+
+
 async def test_a_fault_of_ours_has_the_headers_too() -> None:
     app = application()
 
