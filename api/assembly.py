@@ -42,7 +42,6 @@ from fault_points import fault_points
 from prompts.policy_rules import PolicyRules
 from prompts.rewriting import Rewriter
 from providers.catalog import Catalog
-from providers.openai_rewriting import OpenAIRewriter
 from public_http.places import PublicPlaces
 from temporal_client import connect
 
@@ -132,6 +131,8 @@ def _suggester(settings: Settings, stack: AsyncExitStack) -> Suggester:
     rules = Rewriter.load()
     if settings.rewrite_model is None or settings.openai_api_key is None:
         return Suggester(rules)
+    from providers.openai_rewriting import OpenAIRewriter  # noqa: PLC0415 half a second of each start, for those who want it
+
     model = OpenAIRewriter(key=settings.openai_api_key, model=settings.rewrite_model, base_url=settings.openai_base_url)
     stack.push_async_callback(model.close)
     return Suggester(rules, model)

@@ -16,7 +16,6 @@ from fault_points import fault_points
 from prompts.library import PromptLibrary
 from prompts.themes import Themes
 from providers.catalog import Catalog
-from providers.openai_checks import OpenAIChecks
 from providers.openai_moderation import OpenAIModeration
 from storage.base import ObjectStorage
 from storage.minio_storage import MinioStorage
@@ -71,6 +70,8 @@ def _moderator(settings: Settings) -> OpenAIModeration | None:
         return None
     if settings.openai_api_key is None:
         raise ConfigurationError("DIORAMA_PROMPT_MODERATION is openai, and DIORAMA_OPENAI_API_KEY is not set.")
+    from providers.openai_checks import OpenAIChecks  # noqa: PLC0415 half a second of each start, for those who want it
+
     checks = OpenAIChecks(key=settings.openai_api_key, base_url=settings.openai_base_url, timeout_s=3.0, repeats=1)
     return OpenAIModeration(checks)
 

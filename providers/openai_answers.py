@@ -5,8 +5,7 @@ import binascii
 from decimal import Decimal
 from typing import Any
 
-from openai.types.images_response import Usage
-from pydantic import ValidationError
+from pydantic import BaseModel, NonNegativeInt, ValidationError
 
 from errors import OutcomeUnknown, OutputCorrupt, PolicyRefused
 from providers.answers import Answer, is_text
@@ -14,6 +13,18 @@ from providers.base import FinishedPicture
 from providers.price_rules import TokenRates
 
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"))
+
+
+class _InputTokens(BaseModel):
+    text_tokens: NonNegativeInt
+    image_tokens: NonNegativeInt
+
+
+class _Usage(BaseModel):
+    """Those fields of an images answer's `usage` that have a price (OpenAI's API reference, Images)."""
+
+    input_tokens_details: _InputTokens
+    output_tokens: NonNegativeInt
 
 
 def read_picture(answer: Answer, rates: TokenRates | None) -> FinishedPicture:
@@ -35,13 +46,13 @@ def read_picture(answer: Answer, rates: TokenRates | None) -> FinishedPicture:
 def cost_usd(usage: Any, rates: TokenRates | None) -> Decimal | None:
     """What the tokens cost (USD); None without usage or rates. Output without details is billed as image tokens.
 
-    Only `usage` is read with the vendor's types: the whole answer's type refuses sizes that the service does give, and
-    a paid picture must not be lost to that.
+    Not read with the vendor's types: they refuse sizes that the service does give, and importing them takes half a second of
+    each start of a worker.
     """
     if rates is None:
         return None
     try:
-        counted = Usage.model_validate(usage)
+        counted = _Usage.model_validate(usage)
     except ValidationError:
         return None
     details = counted.input_tokens_details

@@ -1,11 +1,13 @@
 """OpenAI's moderation as a second look at prompts: free, and knows far more words than any list."""
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from contracts.moderation import Action, Verdict
 from errors import ProviderUnreachable
-from providers.openai_checks import OpenAIChecks
+
+if TYPE_CHECKING:  # the openai package takes half a second to import, and most services do not ask it
+    from providers.openai_checks import OpenAIChecks
 
 # A client waits for its answer meanwhile.
 WITHIN_S: Final = 5.0
@@ -27,7 +29,7 @@ class OpenAIModeration:
 
     name: Final = "openai"
 
-    def __init__(self, checks: OpenAIChecks, *, within_s: float = WITHIN_S) -> None:
+    def __init__(self, checks: "OpenAIChecks", *, within_s: float = WITHIN_S) -> None:
         self._checks = checks
         self._within_s = within_s
 
