@@ -15,6 +15,7 @@ from deploy.failures import ServiceFailed, ServiceFailure, StackNotStarted
 from deploy.leftovers import end_leftovers
 from deploy.options import ALL, FOR_PEOPLE, StackOptions
 from deploy.postgres_identity import postgres_identity
+from deploy.process import Spawn, StackProcess
 from deploy.reaper_handle import ReaperHandle
 from deploy.running import running
 from deploy.stack_lock import StackLock, stack_root
@@ -43,6 +44,7 @@ class LocalStack:
         services: frozenset[str] = ALL,
         options: StackOptions = FOR_PEOPLE,
         environment: Mapping[str, str] = os.environ,
+        spawn: Spawn = StackProcess.spawn,
     ) -> None:
         unknown = services - ALL
         if unknown:
@@ -51,6 +53,7 @@ class LocalStack:
         self._services = services
         self._options = options
         self._callers = environment
+        self._spawn = spawn
         self._lock = StackLock(self.root)
         self._reaper: ReaperHandle | None = None
         self._supervisor: Supervisor | None = None
@@ -145,7 +148,7 @@ class LocalStack:
             self._claims.close()
             self._claims.enter_context(claimed(plan.ports.values()))
             services = build_services(plan, self._services)
-            supervisor = Supervisor(services, log_folder=self.root / "logs", on_progress=on_progress)
+            supervisor = Supervisor(services, log_folder=self.root / "logs", on_progress=on_progress, spawn=self._spawn)
             self._plan, self._supervisor = plan, supervisor
             try:
                 await supervisor.start_all()

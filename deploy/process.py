@@ -4,10 +4,11 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import psutil
 
@@ -44,10 +45,25 @@ class Launch:
         return [*launcher, *death, *identity[self.identity], "--", *self.command]
 
 
+class RunningProgram(Protocol):
+    """A process that was started, as asyncio's subprocesses are."""
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is also the process group."""
+
+    @property
+    def returncode(self) -> int | None:
+        """None while it runs; negative for a signal."""
+
+    async def wait(self) -> int:
+        """Wait for its end; returns the exit code."""
+
+
 class StackProcess:
     """A program in a process group of its own."""
 
-    def __init__(self, process: asyncio.subprocess.Process, root: str) -> None:
+    def __init__(self, process: RunningProgram, root: str) -> None:
         self._process = process
         self._root = root
 
@@ -119,6 +135,9 @@ class StackProcess:
             if not alive(members):
                 return
             await asyncio.sleep(POLL_S)
+
+
+Spawn = Callable[[Launch], Awaitable[StackProcess]]
 
 
 async def exit_code_of(launch: Launch) -> int:

@@ -12,7 +12,7 @@ from deploy.failures import (
     StackError,
     describe_exit,
 )
-from deploy.process import Launch, StackProcess, exit_code_of
+from deploy.process import Launch, Spawn, StackProcess, exit_code_of
 from deploy.service import Service
 from deploy.service_log import ServiceLog
 from deploy.supervised_service import SupervisedService
@@ -36,7 +36,9 @@ class Supervisor:
         *,
         log_folder: Path,
         on_progress: Progress | None = None,
+        spawn: Spawn = StackProcess.spawn,
     ) -> None:
+        self._spawn = spawn
         self._services = {
             service.name: SupervisedService(service, ServiceLog(log_folder / f"{service.name}.log"))
             for service in services
@@ -145,7 +147,7 @@ class Supervisor:
         except CommandFailed as trouble:
             failure = supervised.failure(f"it could not be prepared: {trouble.detail}", trouble.exit_code)
             raise ServiceFailed(failure) from trouble
-        process = await StackProcess.spawn(supervised.launch(service.command))
+        process = await self._spawn(supervised.launch(service.command))
         supervised.process = process
         if service.runs_to_end:
             await self._await_success(supervised, process)

@@ -8,6 +8,7 @@ import pytest
 
 from db.engine import Database
 from deploy.local import LocalStack, StackOptions
+from deploy.process import Spawn
 from deploy.stack_state import load_secrets
 from storage.minio_storage import MinioStorage
 from tests.acceptance.client import Diorama
@@ -23,13 +24,15 @@ async def hooks() -> AsyncIterator[HookReceiver]:
 
 
 @pytest.fixture(scope="session")
-async def stack(tmp_path_factory: pytest.TempPathFactory, hooks: HookReceiver) -> AsyncIterator[LocalStack]:
+async def stack(
+    tmp_path_factory: pytest.TempPathFactory, hooks: HookReceiver, spawn: Spawn
+) -> AsyncIterator[LocalStack]:
     folder = tmp_path_factory.mktemp("stack")
     # A purchase whose answer was lost is proved absent after the longest that its POST may last: here that need not be half
     # a minute.
     settings = {"DIORAMA_WEBHOOK_HOSTS": hooks.host_and_port, "DIORAMA_REPLICATE_SUBMIT_TIMEOUT_S": "10"}
     options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3, settings=settings)
-    async with LocalStack(folder, options=options) as stack:
+    async with LocalStack(folder, options=options, spawn=spawn) as stack:
         yield stack
 
 

@@ -8,17 +8,18 @@ import pytest
 
 from contracts.statuses import Billed, SpendState
 from deploy.local import LocalStack, StackOptions
+from deploy.process import Spawn
 from tests.acceptance.client import Diorama, Json, chain, only_avatar
 
 SEEDREAM = {"provider": "getimg", "model": "seedream-5-lite"}
 
 
 @pytest.fixture(scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+async def stack(tmp_path_factory: pytest.TempPathFactory, spawn: Spawn) -> AsyncIterator[LocalStack]:
     folder = tmp_path_factory.mktemp("getimg")
     providers = frozenset({"replicate", "openai", "getimg"})
     options = StackOptions(fsync=False, providers=providers, sandbox_drawing="fast", sandbox_duration_s=0.3)
-    async with LocalStack(folder, options=options) as stack:
+    async with LocalStack(folder, options=options, spawn=spawn) as stack:
         yield stack
 
 

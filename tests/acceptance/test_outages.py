@@ -14,6 +14,7 @@ import pytest
 
 from contracts.statuses import Billed, SpendState
 from deploy.local import LocalStack, StackOptions
+from deploy.process import Spawn
 from tests.acceptance.client import Diorama, Json, chain, only_avatar
 from tests.acceptance.small_store import full_store, make_room
 
@@ -23,11 +24,11 @@ OUTAGE_S = 5  # of PostgreSQL or the engine: longer than any single time limit o
 
 
 @pytest.fixture(scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+async def stack(tmp_path_factory: pytest.TempPathFactory, spawn: Spawn) -> AsyncIterator[LocalStack]:
     """A stack of its own: nobody else's tests live through these outages."""
     settings = {"DIORAMA_FULL_STORE_PATIENCE_S": "1", "DIORAMA_PICTURE_HEARTBEAT_S": "6"}
     options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3, settings=settings)
-    async with LocalStack(tmp_path_factory.mktemp("outages"), options=options) as stack:
+    async with LocalStack(tmp_path_factory.mktemp("outages"), options=options, spawn=spawn) as stack:
         yield stack
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from websockets.asyncio.client import connect as connect_websocket
 
 from deploy.local import LocalStack, StackOptions
+from deploy.process import Spawn
 from temporal_client import connect
 from tests.acceptance.client import Diorama, Json, chain, only_avatar
 from tests.acceptance.everywhere import histories_with, lines_with, rows_with
@@ -25,11 +26,13 @@ AT_HOME = {"generation", "spend"}
 
 
 @pytest.fixture(scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory, hooks: HookReceiver) -> AsyncIterator[LocalStack]:
+async def stack(
+    tmp_path_factory: pytest.TempPathFactory, hooks: HookReceiver, spawn: Spawn
+) -> AsyncIterator[LocalStack]:
     """A stack that logs all it can."""
     settings = {"DIORAMA_WEBHOOK_HOSTS": hooks.host_and_port, "DIORAMA_LOG_LEVEL": "DEBUG"}
     options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3, settings=settings)
-    async with LocalStack(tmp_path_factory.mktemp("private"), options=options) as stack:
+    async with LocalStack(tmp_path_factory.mktemp("private"), options=options, spawn=spawn) as stack:
         yield stack
 
 

@@ -22,6 +22,7 @@ from contracts.statuses import Kind, Step
 from db import assets, generations
 from db.models import Asset, Generation, Spend
 from deploy.local import LocalStack, StackOptions
+from deploy.process import Spawn
 from errors import WorkflowEnded
 from providers.base import Purchase
 from providers.catalog import Catalog
@@ -37,10 +38,10 @@ SETTINGS = {"DIORAMA_RECONCILE_EVERY_S": "3600", "DIORAMA_RECONCILE_GRACE_S": "5
 
 
 @pytest.fixture(scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+async def stack(tmp_path_factory: pytest.TempPathFactory, spawn: Spawn) -> AsyncIterator[LocalStack]:
     folder = tmp_path_factory.mktemp("reconciled")
     options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3, settings=SETTINGS)
-    async with LocalStack(folder, options=options) as stack:
+    async with LocalStack(folder, options=options, spawn=spawn) as stack:
         yield stack
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from contracts.names import workflow_id
 from deploy.local import ALL, LocalStack, StackOptions
+from deploy.process import Spawn
 from deploy.stack_ports import find_free_port
 from temporal_client import connect
 from tests.acceptance.by_hand import ROOT, asked_to_stop, by_hand
@@ -20,11 +21,11 @@ Rows = list[tuple[str, str, int]]
 
 
 @pytest.fixture(scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+async def stack(tmp_path_factory: pytest.TempPathFactory, spawn: Spawn) -> AsyncIterator[LocalStack]:
     """A stack of its own, without a worker: its engine will know releases, which the other tests' workers do not have."""
     options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3)
     folder = tmp_path_factory.mktemp("releases")
-    async with LocalStack(folder, services=ALL - {"worker"}, options=options) as stack:
+    async with LocalStack(folder, services=ALL - {"worker"}, options=options, spawn=spawn) as stack:
         yield stack
 
 

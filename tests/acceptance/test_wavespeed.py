@@ -8,18 +8,19 @@ import pytest
 
 from contracts.statuses import Billed, SpendState
 from deploy.local import LocalStack, StackOptions
+from deploy.process import Spawn
 from tests.acceptance.client import Diorama, chain, only_avatar
 
 AT_WAVESPEED: dict[str, Any] = {"provider": "wavespeed", "model": "wavespeed-ai/flux-schnell"}
 
 
 @pytest.fixture(scope="module")
-async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalStack]:
+async def stack(tmp_path_factory: pytest.TempPathFactory, spawn: Spawn) -> AsyncIterator[LocalStack]:
     """A stack that has a key of WaveSpeed's only."""
     options = StackOptions(
         fsync=False, providers=frozenset({"wavespeed"}), sandbox_drawing="fast", sandbox_duration_s=0.3
     )
-    async with LocalStack(tmp_path_factory.mktemp("wavespeed"), options=options) as stack:
+    async with LocalStack(tmp_path_factory.mktemp("wavespeed"), options=options, spawn=spawn) as stack:
         yield stack
 
 

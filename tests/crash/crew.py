@@ -16,7 +16,8 @@ from deploy.local import LocalStack
 from deploy.programs import api_service, worker_service
 from deploy.service import Service
 from deploy.stack_ports import find_free_port
-from tests.crash.nursery import Nursery, Offspring
+from tests.crash.offspring import Offspring
+from tests.nursery import Nursery
 
 SERVERS = ("postgres", "temporal", "store", "sandbox")
 WORKERS = ("worker", "second-worker")

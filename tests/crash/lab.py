@@ -27,7 +27,6 @@ from tests.crash.doors import Doors
 from tests.crash.journal import LabJournal
 from tests.crash.keeper import Keeper
 from tests.crash.load import Load
-from tests.crash.nursery import nursery
 from tests.crash.own_picture_host import OwnPictureHost, own_picture_host
 from tests.crash.patient_http import PatientHttp, patient_http
 from tests.crash.points import ArmedPoints
@@ -35,6 +34,7 @@ from tests.crash.programs import Programs
 from tests.crash.scenarios import all_scenarios
 from tests.crash.trees import copied_tree
 from tests.crash.webhook_listener import WebhookListener, webhook_listener
+from tests.nursery import nursery
 
 HEARTBEAT_S = 4
 SUBMIT_TIMEOUT_S = 4

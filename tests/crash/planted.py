@@ -17,10 +17,10 @@ from tests.crash.haste import HASTE, HEARTBEAT_S
 from tests.crash.journal import LabJournal
 from tests.crash.lab import Visitors, lab_on, lab_options, welcomed
 from tests.crash.mutations import Mutation
-from tests.crash.nursery import nursery
 from tests.crash.points import ArmedPoints
 from tests.crash.settling import settle
 from tests.crash.trees import copied_tree
+from tests.nursery import nursery
 
 # The reconciler would mend what a bug leaves astray: here nobody helps.
 NEVER_S = 3600

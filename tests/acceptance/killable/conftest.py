@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from deploy.local import LocalStack, StackOptions
+from deploy.process import Spawn
 from tests.crash.points import ArmedPoints
 from tests.hook_receiver import HookReceiver
 
@@ -22,9 +23,9 @@ def points(tmp_path_factory: pytest.TempPathFactory) -> ArmedPoints:
 
 @pytest.fixture(scope="package")
 async def stack(
-    tmp_path_factory: pytest.TempPathFactory, points: ArmedPoints, hooks: HookReceiver
+    tmp_path_factory: pytest.TempPathFactory, points: ArmedPoints, hooks: HookReceiver, spawn: Spawn
 ) -> AsyncIterator[LocalStack]:
     settings = SETTINGS | {"DIORAMA_CRASH_LAB": str(points.folder), "DIORAMA_WEBHOOK_HOSTS": hooks.host_and_port}
     options = StackOptions(fsync=False, sandbox_drawing="fast", sandbox_duration_s=0.3, settings=settings)
-    async with LocalStack(tmp_path_factory.mktemp("killable"), options=options) as stack:
+    async with LocalStack(tmp_path_factory.mktemp("killable"), options=options, spawn=spawn) as stack:
         yield stack

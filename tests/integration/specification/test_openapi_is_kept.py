@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from deploy.local import LocalStack, StackOptions
+from deploy.process import Spawn
 from deploy.stack_state import load_secrets
 from tests.integration.api.running_api import AVATAR
 
@@ -41,10 +42,10 @@ class Serving:
 
 
 @pytest.fixture(scope="module")
-async def serving(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serving]:
+async def serving(tmp_path_factory: pytest.TempPathFactory, spawn: Spawn) -> AsyncIterator[Serving]:
     # OpenAI's calls name a size, and the fast drawings are not of it.
     options = StackOptions(fsync=False, sandbox_drawing="full", sandbox_duration_s=0.05)
-    async with LocalStack(tmp_path_factory.mktemp("specification"), options=options) as stack:
+    async with LocalStack(tmp_path_factory.mktemp("specification"), options=options, spawn=spawn) as stack:
         secrets = load_secrets(stack.root)
         assert secrets is not None
         yield Serving(stack.addresses().api_url, secrets.bootstrap_api_key, stack.root / "logs" / "api.log")

@@ -45,6 +45,7 @@ LIBRARIES: Final = (
     "uvloop",
 )
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
+EXIT_ORPHANED = 120
 ORDERS, ORDERS_AT_MOST = 0, 1 << 16
 
 
@@ -54,38 +55,42 @@ def tell(**facts: int) -> None:
     sys.stdout.flush()
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when its parent ends."""
+def die_with_parent(parent: int) -> None:
+    """Ask the kernel to end this process when its parent ends; leave at once if that has happened already."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(EXIT_ORPHANED)
 
 
-def become(order: dict[str, Any]) -> None:
+def become(order: dict[str, Any], parent: int) -> None:
     """Be the program that was ordered, to its end."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    die_with_parent()
+    die_with_parent(parent)
     log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for number, source in enumerate((nothing, log, log)):
         os.dup2(source, number)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a program that is killed has said what it said
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])
-    sys.path.insert(0, order["environment"]["PYTHONPATH"])
-    sys.argv = [order["module"]]
-    runpy.run_module(order["module"], run_name="__main__", alter_sys=True)
+    sys.path[:0] = order["environment"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.argv = order["arguments"]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
 def born(order: dict[str, Any]) -> int:
     """Fork the program; its process id."""
+    parent = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     code = 0
     try:
-        become(order)
+        become(order, parent)
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:  # noqa: BLE001 - a program ends with what it meets, in its log; never as a second one of this
@@ -110,7 +115,7 @@ def tell_of_the_dead() -> None:
 
 def main() -> None:
     """Until nobody orders any more."""
-    die_with_parent()
+    die_with_parent(int(sys.argv[1]))
     for name in LIBRARIES:
         importlib.import_module(name)
     gc.freeze()
