@@ -27,9 +27,9 @@ class Alternative(Frozen):
 
 
 def alternatives(
-    request: AnyRequest, quoter: Quoter, *, but: Collection[tuple[str, str]] = ()
+    request: AnyRequest, quoter: Quoter, *, but: Collection[tuple[str, str]] = (), not_at: Collection[str] = ()
 ) -> tuple[Alternative, ...]:
-    """At most five, best first, without those in `but`; none when nobody could."""
+    """At most five, best first, without those in `but` and all of the providers `not_at`; none when nobody could."""
     try:
         plans = quoter.plans(request.model_copy(update=_ANYBODY))
     except InvalidRequest:
@@ -37,7 +37,8 @@ def alternatives(
     by_picture = [{(one.provider, one.model): one for one in candidates} for candidates in plans]
     if not by_picture:
         return ()
-    shared = [key for key in by_picture[0] if key not in but and all(key in makers for makers in by_picture)]
+    left = [key for key in by_picture[0] if key not in but and key[0] not in not_at]
+    shared = [key for key in left if all(key in makers for makers in by_picture)]
     return tuple(_alternative([makers[key] for makers in by_picture]) for key in shared[:MOST])
 
 

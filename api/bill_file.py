@@ -45,6 +45,8 @@ def read_bill(body: bytes, *, columns: Mapping[str, str], per_second: PerSecond)
         text = body.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InvalidRequest("The bill is not UTF-8 text.") from None
+    if not text.strip():
+        raise InvalidRequest("The bill is empty: send the provider's CSV export, whose first line names the columns.")
     if "\x00" in text:  # no column of PostgreSQL's could hold it, either
         raise InvalidRequest("The bill is not text.")
     delimiter = _delimiter(text)

@@ -12,10 +12,11 @@ from contracts.statuses import Status
 from db import spend_lookup
 from db.engine import Database
 from db.models import Generation
-from errors import OutcomeUnknown, PolicyRefused, ProviderError, error_class
+from errors import OutcomeUnknown, PolicyRefused, ProviderCredentials, ProviderError, ProviderQuota, error_class
 from prompts.rewriting import UNSPECIFIED
 
 FAILED: Final = (Status.failed, Status.canceled)
+OF_AN_ACCOUNT: Final = (ProviderCredentials, ProviderQuota)
 
 
 class FailureHelp(Frozen):
@@ -62,4 +63,7 @@ class FailureAdvisor:
     async def _others(self, row: Generation) -> tuple[Alternative, ...]:
         async with self._database.transaction() as session:
             tried = await spend_lookup.tried(session, row.id)
-        return alternatives(parse_request(row.request), self._quoter, but=tried)
+        # An account that is refused or empty is so for each of the provider's models.
+        closed = {one.provider for one in tried if issubclass(error_class(one.error_code or ""), OF_AN_ACCOUNT)}
+        but = {(one.provider, one.model) for one in tried}
+        return alternatives(parse_request(row.request), self._quoter, but=but, not_at=closed)

@@ -1,5 +1,6 @@
 """Finding a purchase from outside: a provider's webhook knows our token, and the job that we may have lost."""
 
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -37,10 +38,18 @@ async def receive(session: AsyncSession, notice: Notice) -> bool:
     return found.one_or_none() is not None
 
 
-async def tried(session: AsyncSession, generation_id: UUID) -> frozenset[tuple[str, str]]:
-    """(provider, model) of everyone from whom this generation bought, or tried to."""
-    query = select(Spend.provider, Spend.model).where(Spend.generation_id == generation_id).distinct()
-    return frozenset((provider, model) for provider, model in (await session.exec(query)).all())
+class Tried(NamedTuple):
+    """From whom a generation bought, or tried to; the code of what went wrong there, if something did."""
+
+    provider: str
+    model: str
+    error_code: str | None
+
+
+async def tried(session: AsyncSession, generation_id: UUID) -> list[Tried]:
+    """Everyone from whom this generation bought, or tried to."""
+    query = select(Spend.provider, Spend.model, Spend.error_code).where(Spend.generation_id == generation_id)
+    return [Tried(*row) for row in (await session.exec(query.distinct())).all()]
 
 
 async def job_named_in_notices(session: AsyncSession, spend: Spend) -> str | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 FILES = "/docs-files"
@@ -20,6 +20,12 @@ _POLICY: Final = (
 _INLINE: Final = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
 
 router = APIRouter(include_in_schema=False)
+
+
+@router.get("/")
+async def root() -> RedirectResponse:
+    """Whoever opens the bare address in a browser wants to know what is here."""
+    return RedirectResponse("/docs")
 
 
 @router.get("/docs")

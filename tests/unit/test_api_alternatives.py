@@ -40,6 +40,12 @@ def test_who_was_tried_is_not_named_again() -> None:
     assert first not in keys(image(), but={first})
 
 
+def test_nobody_is_named_at_a_provider_that_is_closed() -> None:
+    found = keys(image(), not_at={"replicate"})
+
+    assert {provider for provider, _model in found} == {"openai"}
+
+
 def test_whoever_is_named_can_make_all_pictures_of_a_chain() -> None:
     avatar = {"description": "a fox"}
     chain = parse_request({"kind": "avatar_scene", "avatar": avatar, "scene": {"theme": "moon-base"}})

@@ -112,7 +112,6 @@ def test_several_lines_of_a_job_are_one_and_what_is_not_charged_is_none() -> Non
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "column with the jobs' ids"),
         ("cost\n1\n", "column with the jobs' ids"),
         ("id,colour\np1,red\n", "column with the costs"),
         ("id,cost\np1,much\n", "Line 2 .* amount"),
@@ -131,6 +130,12 @@ def test_several_lines_of_a_job_are_one_and_what_is_not_charged_is_none() -> Non
 )
 def test_what_is_no_bill_is_refused_in_words_that_name_the_line(text: str, words: str) -> None:
     with pytest.raises(InvalidRequest, match=words):
+        read(text)
+
+
+@pytest.mark.parametrize("text", ["", "\ufeff", " \r\n\n"])
+def test_an_empty_bill_is_called_so(text: str) -> None:
+    with pytest.raises(InvalidRequest, match="empty"):
         read(text)
 
 

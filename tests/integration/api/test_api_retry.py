@@ -1,10 +1,15 @@
 """After a failure: what somebody can do is told to its owner, and doing it is one call that never counts twice."""
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
+from contracts.statuses import SpendState
+from db.columns import now
+from db.models import Generation
 from tests.integration.api.running_api import Tenant
+from tests.integration.money_rows import a_purchase
 
 IMAGE: dict[str, Any] = {
     "kind": "image",
@@ -48,6 +53,20 @@ async def test_a_failure_leads_to_its_retry_and_to_others_who_could_make_it(tena
     assert models
     assert len(set(models)) == len(models) <= 5
     assert all(float(one["expected_usd"]) > 0 for one in error["alternatives"])
+
+
+async def test_nobody_is_named_at_a_provider_that_refused_the_key(tenant: Tenant) -> None:
+    body = await failed(tenant, "model_failed")
+    others = {one["provider"] for one in body["error"]["alternatives"]}
+    async with tenant.api.database.transaction() as session:
+        generation = await session.get_one(Generation, UUID(body["id"]))
+        purchase = a_purchase(generation, "0", provider="replicate")
+        purchase.state, purchase.ended_at, purchase.error_code = SpendState.released, now(), "own_key_refused"
+        session.add(purchase)
+
+    error = (await tenant.client.get(body["links"]["self"])).json()["error"]
+
+    assert {one["provider"] for one in error["alternatives"]} == others - {"replicate"} != others
 
 
 async def test_what_people_decide_has_no_links(tenant: Tenant) -> None:
