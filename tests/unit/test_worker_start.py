@@ -38,7 +38,8 @@ async def test_a_server_is_asked_until_it_answers_and_the_log_says_which_is_miss
         answer = await when_it_answers("engine", answering(*troubles, "here"))
 
     assert answer == "here"
-    assert [(line["event"], line["server"]) for line in logged] == [("worker.waits", "engine")] * len(troubles)
+    waits = [line["server"] for line in logged if line["event"] == "worker.waits"]  # whatever else runs here logs, too
+    assert waits == ["engine"] * len(troubles)
 
 
 async def test_what_waiting_cannot_mend_ends_the_worker() -> None:
