@@ -24,13 +24,13 @@ ENDED_BY_THE_SERVER: Final = "57014"
 class Reports:
     """Reads for reports: a few at once, and the others wait for them."""
 
-    def __init__(self, url: str, *, within_s: float = WITHIN_S) -> None:
-        """`within_s`: how long a statement may take."""
+    def __init__(self, url: str, *, within_s: float = WITHIN_S, patience: DatabasePatience = PATIENCE) -> None:
+        """`within_s`: how long a statement may take; `patience` has to have more of it for a command."""
         # Ended by the server: a statement that only we had given up would go on there, and be asked once more here.
         settings = {**SETTINGS, "statement_timeout": f"{within_s * 1000:.0f}"}
         self._within_s = within_s
         self._database = Database(
-            url, pool_size=AT_ONCE, application_name="diorama-reports", patience=PATIENCE, session_settings=settings
+            url, pool_size=AT_ONCE, application_name="diorama-reports", patience=patience, session_settings=settings
         )
 
     @asynccontextmanager

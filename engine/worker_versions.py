@@ -1,7 +1,7 @@
 """The releases of the worker as the engine knows them: which one gets new runs, and which still have runs of their own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -30,6 +30,9 @@ BUSY_FOR: Final = 20  # times `ASK_AGAIN_S`
 NOT_YET: Final = frozenset(
     {RPCStatusCode.NOT_FOUND, RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.RESOURCE_EXHAUSTED}
 )
+# The answer may be lost only: to promote what is promoted already changes nothing.
+# The client's own RPC_TIMEOUT comes as CANCELLED.
+NO_ANSWER: Final = frozenset({RPCStatusCode.CANCELLED, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.UNAVAILABLE})
 
 VersionSummary = WorkerDeploymentInfo.WorkerDeploymentVersionSummary
 
@@ -66,21 +69,29 @@ class WorkerVersions:
         raise NotFound(f"The engine knows no worker of release {build_id}.")
 
     async def promote(self, build_id: str, *, within_s: float) -> None:
-        """Have new runs go to this version. Raises WorkerVersionNotReady: no workers of it poll all queues by then."""
-        refusal = ""
+        """Have new runs go to this version. An engine that gives no answer is asked again up to then, too.
+
+        Raises WorkerVersionNotReady: no workers of it poll all queues by then.
+        """
+        await self._promote(build_id, within_s=within_s, again_after=NOT_YET | NO_ANSWER)
+
+    async def _promote(self, build_id: str, *, within_s: float, again_after: Collection[RPCStatusCode]) -> None:
+        refusal, away = "", None
         try:
             async with asyncio.timeout(within_s):
                 while True:
                     try:
                         await self._make_current(build_id)
                     except RPCError as error:
-                        if error.status not in NOT_YET:
+                        if error.status not in again_after:
                             raise EngineUnavailable from error
-                        refusal = error.message
+                        refusal, away = error.message, error if error.status in NO_ANSWER else None
                     else:
                         return
                     await asyncio.sleep(ASK_AGAIN_S)
         except TimeoutError:
+            if away is not None:
+                raise EngineUnavailable from away
             raise WorkerVersionNotReady(f"{build_id} was not promoted: {refusal}") from None
 
     async def promote_when_new(self, build_id: str) -> bool:
@@ -93,7 +104,8 @@ class WorkerVersions:
                 return False
         except NotFound:
             raise WorkerVersionNotReady(f"{build_id} is not known yet") from None
-        await self.promote(build_id, within_s=10)
+        # Where an answer is lost, others may have had their turn after it: the caller asks again, and that is seen.
+        await self._promote(build_id, within_s=10, again_after=NOT_YET)
         return True
 
     async def runs(self, build_id: str) -> AsyncIterator[WorkflowExecution]:
