@@ -44,6 +44,7 @@ from api.routes import (
 )
 from api.security_headers import SecurityHeaders
 from config import Settings
+from db.engine import IMPATIENT, DatabasePatience
 from storage.base import ObjectStorage
 
 ROUTERS = (
@@ -97,14 +98,19 @@ class DioramaApi(FastAPI):
 
 
 def create_app(
-    settings: Settings, *, stopping: asyncio.Event | None = None, storage: ObjectStorage | None = None
+    settings: Settings,
+    *,
+    stopping: asyncio.Event | None = None,
+    storage: ObjectStorage | None = None,
+    patience: DatabasePatience = IMPATIENT,
 ) -> FastAPI:
     """The application.
 
     Set `stopping` to end all event streams, so that a shutdown need not wait for them. `storage` takes the place of the
-    store in the settings. Raises ConfigurationError.
+    store in the settings. `patience`: how long PostgreSQL may take until requests are answered 503; reports have their own.
+    Raises ConfigurationError.
     """
-    parts = Parts.of(settings, stopping=stopping, storage=storage)
+    parts = Parts.of(settings, stopping=stopping, storage=storage, patience=patience)
     app = DioramaApi(
         title="Diorama",
         version="1",

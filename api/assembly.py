@@ -35,7 +35,7 @@ from config import Settings
 from contracts.names import CHANNEL_BUDGET, CHANNEL_DELIVERY, CHANNEL_ENDED, CHANNEL_EVENT
 from contracts.receipts import Receipts
 from contracts.webhook_secrets import WebhookSecrets
-from db.engine import IMPATIENT, Database
+from db.engine import Database
 from db.listener import Listener
 from db.reports import Reports
 from fault_points import fault_points
@@ -50,7 +50,7 @@ async def assemble(settings: Settings, parts: Parts, stack: AsyncExitStack) -> S
     """All objects of this process; `stack` ends them in reverse order."""
     metrics, storage = parts.metrics, parts.storage
     reach = fault_points(settings.crash_lab, "api")
-    database = Database(settings.database_url, application_name="diorama-api", patience=IMPATIENT, reach=reach)
+    database = Database(settings.database_url, application_name="diorama-api", patience=parts.patience, reach=reach)
     stack.push_async_callback(database.close)
     reports = Reports(settings.database_url)
     stack.push_async_callback(reports.close)

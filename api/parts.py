@@ -11,6 +11,7 @@ from api.provider_webhooks import WebhookVerifier, make_verifiers
 from api.quotes import Quoter
 from config import Settings
 from db.credential_safe import CredentialSafe
+from db.engine import DatabasePatience
 from errors import ConfigurationError
 from fault_points import fault_points
 from prompts.library import PromptLibrary
@@ -42,9 +43,17 @@ class Parts:
     credential_safe: CredentialSafe | None
     converter: DataConverter
     moderator: OpenAIModeration | None
+    patience: DatabasePatience
 
     @classmethod
-    def of(cls, settings: Settings, *, stopping: asyncio.Event | None, storage: ObjectStorage | None) -> Self:
+    def of(
+        cls,
+        settings: Settings,
+        *,
+        stopping: asyncio.Event | None,
+        storage: ObjectStorage | None,
+        patience: DatabasePatience,
+    ) -> Self:
         """Raises ConfigurationError."""
         catalog = Catalog.load(settings.catalog_overrides)
         ring = settings.credential_key_ring
@@ -61,6 +70,7 @@ class Parts:
             credential_safe=None if ring is None else CredentialSafe(ring),
             converter=data_converter(settings.payload_key_ring),
             moderator=_moderator(settings),
+            patience=patience,
         )
 
 
