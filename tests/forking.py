@@ -77,7 +77,7 @@ def become(order: dict[str, Any], parent: int) -> None:
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])
-    sys.path[:0] = order["environment"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[:0] = filter(None, order["environment"].get("PYTHONPATH", "").split(os.pathsep))
     sys.argv = order["arguments"]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 

@@ -93,6 +93,10 @@ class Nursery:
                     arrival.set_result(born)
             else:
                 self._end(told["ended"], told["code"])
+        self.close()
+
+    def close(self) -> None:
+        """It has ended, and so has all that was born there: tell everybody who waits."""
         self._is_gone = True
         for arrival in self._awaited:
             if not arrival.done():
@@ -130,3 +134,4 @@ async def nursery(root: Path) -> AsyncIterator[Nursery]:
         await process.wait()
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
+        there.close()

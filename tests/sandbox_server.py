@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from deploy.stack_ports import claimed, find_free_port
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 60.0
@@ -149,14 +150,6 @@ class SandboxServer:
         self.process = None
 
 
-def free_port() -> int:
-    """A TCP port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @contextlib.asynccontextmanager
 async def start_sandbox(tmp_path: Path, **options: str | float) -> AsyncIterator[SandboxServer]:
     """A running sandbox, ended on exit. Options are those of the command line, for example creates_per_minute="unlimited".
@@ -172,11 +165,13 @@ async def start_sandbox(tmp_path: Path, **options: str | float) -> AsyncIterator
         **options,
     }
     arguments = [text for name, value in chosen.items() for text in (f"--{name.replace('_', '-')}", str(value))]
-    port = free_port()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as admin:
-        server = SandboxServer(port, tmp_path / "sandbox", tuple(arguments), admin)
-        try:
-            await server.start()
-            yield server
-        finally:
-            await server.kill()
+    port = find_free_port()
+    url = f"http://127.0.0.1:{port}"
+    with claimed([port]):  # until the end: a sandbox that is started again needs it again
+        async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as admin:
+            server = SandboxServer(port, tmp_path / "sandbox", tuple(arguments), admin)
+            try:
+                await server.start()
+                yield server
+            finally:
+                await server.kill()

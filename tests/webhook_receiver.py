@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from tests.sandbox_server import free_port
-
 
 @dataclass(frozen=True, slots=True)
 class Received:
@@ -51,10 +49,10 @@ class WebhookReceiver:
 @contextlib.asynccontextmanager
 async def webhook_receiver() -> AsyncIterator[WebhookReceiver]:
     """A running receiver."""
-    port = free_port()
-    receiver = WebhookReceiver(f"http://127.0.0.1:{port}")
-    server = _QuietServer(uvicorn.Config(receiver, port=port, lifespan="off", log_level="warning", ws="none"))
-    task = asyncio.create_task(server.serve())
+    listener = socket.create_server(("127.0.0.1", 0))
+    receiver = WebhookReceiver(f"http://127.0.0.1:{listener.getsockname()[1]}")
+    server = _QuietServer(uvicorn.Config(receiver, lifespan="off", log_level="warning", ws="none"))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     await server.listening.wait()
     try:
         yield receiver

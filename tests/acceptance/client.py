@@ -3,8 +3,10 @@
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -19,6 +21,12 @@ from deploy.local import LocalStack
 from storage.minio_storage import MinioStorage
 
 Json = dict[str, Any]
+# Of everything here that asks another process over a network, where how fast that is is not what is tested.
+PATIENCE_S = 60.0
+# Nobody waits for this: once a job has shown what it is there for, the providers' clock is moved on. Longer than all that
+# happens meanwhile, however busy the machine is, and within the tolerance of webhooks for wrong clocks.
+LONG_S = 150
+LONG = f"[[sandbox duration={LONG_S}]]"
 AVATAR = {"description": "a young explorer with short red hair, round glasses and a green scarf"}
 
 
@@ -50,30 +58,31 @@ class Diorama:
     started: list[str] = field(default_factory=list)
 
     async def post(self, body: Json, **headers: str) -> Json:
-        response = await self.http.post("/v1/generations", json=body, headers=headers)
+        keyed = {"Idempotency-Key": uuid4().hex} | headers
+        response = await answered(lambda: self.http.post("/v1/generations", json=body, headers=keyed))
         assert response.status_code in {200, 202}, response.text
         answer: Json = response.json()
         self.started.append(answer["id"])
         return answer
 
-    async def post_until_accepted(self, body: Json) -> Json:
-        """As a client does that was told to come again: the same request, with its key, after Retry-After."""
-        key = {"Idempotency-Key": uuid4().hex}
-        while True:
-            response = await self.http.post("/v1/generations", json=body, headers=key)
-            if response.status_code != 503:
-                return await self.post(body, **key)
-            await asyncio.sleep(float(response.headers["retry-after"]))
-
-    async def wind_sandbox(self, seconds: float) -> None:
-        """Move the clock of the providers' stand-in."""
+    async def wind_sandbox(self, seconds: float = LONG_S) -> None:
+        """Move the clock of the providers' stand-in, until the test is over."""
         (await self.sandbox.post("/admin/clock", json={"advance_s": seconds})).raise_for_status()
 
+    async def set_sandbox_right(self) -> None:
+        """No faults and no limits there, short jobs, small pictures, and our own time."""
+        (await self.sandbox.delete("/admin/faults")).raise_for_status()
+        (await self.sandbox.post("/admin/clock", json={"at": datetime.now(UTC).isoformat()})).raise_for_status()
+        await self.settings(creates_per_minute=None, reads_per_minute=None, duration_s=0.3, drawing="fast")
+
     async def get(self, generation_id: str) -> Json:
-        response = await self.http.get(f"/v1/generations/{generation_id}")
+        response = await answered(lambda: self.http.get(f"/v1/generations/{generation_id}"))
         assert response.status_code == 200, response.text
         answer: Json = response.json()
         return answer
+
+    async def cancel(self, generation_id: str) -> httpx.Response:
+        return await answered(lambda: self.http.post(f"/v1/generations/{generation_id}/cancel"))
 
     async def ended(self, generation_id: str, *, within_s: float = 180) -> Json:
         look = self.until(
@@ -87,18 +96,28 @@ class Diorama:
     ) -> Any:
         """Look again and again until it is good. The state is what is waited for; the limit only ends a broken test."""
         seen: Any = None
-        async with asyncio.timeout(within_s):
-            while True:
-                seen = await look()
-                if good(seen):
-                    return seen
-                await asyncio.sleep(0.05)
+        with explained(within_s, lambda: f"not what was waited for: {seen!r:.2000}"):
+            async with asyncio.timeout(within_s):
+                while True:
+                    seen = await look()
+                    if good(seen):
+                        return seen
+                    await asyncio.sleep(0.05)
 
-    async def stage_is(self, generation_id: str, words: str) -> None:
-        await self.until(lambda: self.get(generation_id), lambda seen: words in seen["stage"])
+    async def bought(self, generation_id: str, step: str = "avatar") -> None:
+        """Wait until the provider has this picture's job. An event says so, which stays, where the stage may pass unseen."""
+
+        async def steps() -> list[str]:
+            async with self.database.transaction() as session:
+                query = select(Event.data).where(
+                    col(Event.generation_id) == generation_id, Event.type == "picture.submitted"
+                )
+                return [str(data["step"]) for data in (await session.exec(query)).all()]
+
+        await self.until(steps, lambda told: step in told, within_s=150)
 
     async def bytes_of(self, picture: Json) -> bytes:
-        response = await self.http.get(picture["links"]["content"])
+        response = await answered(lambda: self.http.get(picture["links"]["content"]))
         assert response.status_code == 200, response.text
         return response.content
 
@@ -151,6 +170,26 @@ class Diorama:
         billed = [spend for spend in spends if spend.billed is not Billed.no]
         assert len(charges) <= len(spends)
         assert generation.cost_usd == sum((spend.cost_usd or Decimal(0) for spend in billed), Decimal(0))
+
+
+async def answered(send: Callable[[], Awaitable[httpx.Response]], *, within_s: float = 120) -> httpx.Response:
+    """As a client does that is told to come again: the first answer that is no 503, each time after Retry-After."""
+    told = ""
+    with explained(within_s, lambda: f"always told to come again: {told}"):
+        async with asyncio.timeout(within_s):
+            while (response := await send()).status_code == 503:
+                told = response.text
+                await asyncio.sleep(float(response.headers["retry-after"]))
+            return response
+
+
+@contextmanager
+def explained(within_s: float, trouble: Callable[[], str]) -> Iterator[None]:
+    """A time-out says what went on instead."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise TimeoutError(f"for {within_s:g} s {trouble()}") from error
 
 
 def _names(row: Json, tokens: set[str]) -> bool:

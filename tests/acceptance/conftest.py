@@ -6,12 +6,12 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from db.engine import Database
+from db.engine import Database, DatabasePatience
 from deploy.local import LocalStack, StackOptions
 from deploy.process import Spawn
 from deploy.stack_state import load_secrets
 from storage.minio_storage import MinioStorage
-from tests.acceptance.client import Diorama
+from tests.acceptance.client import PATIENCE_S, Diorama
 from tests.acceptance.fresh_standings import all_stand_well
 from tests.hook_receiver import HookReceiver, hook_receiver
 
@@ -49,20 +49,19 @@ async def diorama(stack: LocalStack) -> AsyncIterator[Diorama]:
         environment["DIORAMA_STORE_SECRET_KEY"],
         environment["DIORAMA_STORE_BUCKET"],
     )
-    database = Database(environment["DIORAMA_DATABASE_URL"])
+    patience = DatabasePatience(connect_s=PATIENCE_S, pool_s=PATIENCE_S, command_s=PATIENCE_S)
+    database = Database(environment["DIORAMA_DATABASE_URL"], patience=patience)
     # Shorter than the servers' five seconds: a request must not meet a connection that is just being closed.
     limits = httpx.Limits(keepalive_expiry=2)
     headers = {"Authorization": f"Bearer {secrets.bootstrap_api_key}"}
     async with (
         closing_all(storage, database),
-        httpx.AsyncClient(base_url=addresses.api_url, headers=headers, timeout=60, limits=limits) as http,
-        httpx.AsyncClient(base_url=addresses.sandbox_url, timeout=30, limits=limits) as sandbox,
+        httpx.AsyncClient(base_url=addresses.api_url, headers=headers, timeout=PATIENCE_S, limits=limits) as http,
+        httpx.AsyncClient(base_url=addresses.sandbox_url, timeout=PATIENCE_S, limits=limits) as sandbox,
     ):
-        unlimited = {"creates_per_minute": None, "reads_per_minute": None, "duration_s": 0.3, "drawing": "fast"}
-        (await sandbox.delete("/admin/faults")).raise_for_status()
-        await all_stand_well(database)
-        (await sandbox.post("/admin/settings", json=unlimited)).raise_for_status()
         client = Diorama(stack, http, sandbox, database, storage)
+        await client.set_sandbox_right()
+        await all_stand_well(database)
         yield client
         await client.audit()
 

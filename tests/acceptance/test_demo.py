@@ -1,6 +1,7 @@
 """The command line as people use it, against real servers in a folder of its own."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -15,6 +16,8 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 Json = dict[str, Any]
+# Only ends a broken test, with the words that were said: each command ends by itself long before.
+ENDS_WITHIN_S = 200
 
 
 async def start(folder: Path, *arguments: str) -> asyncio.subprocess.Process:
@@ -34,18 +37,34 @@ async def started_up(folder: Path) -> tuple[asyncio.subprocess.Process, Json]:
     """`diorama up`, and what it said when everything was ready."""
     process = await start(folder, "up")
     assert process.stdout is not None
-    while line := await process.stdout.readline():
-        told: Json = json.loads(line)
-        if told["type"] == "ready":
-            return process, told
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            while line := await process.stdout.readline():
+                told: Json = json.loads(line)
+                if told["type"] == "ready":
+                    return process, told
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
     await process.wait()
     raise AssertionError((folder / "people.txt").read_text())
+
+
+async def said(process: asyncio.subprocess.Process, folder: Path) -> bytes:
+    """What it says to its end."""
+    try:
+        async with asyncio.timeout(ENDS_WITHIN_S):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        process.kill()
+        words = (folder / "people.txt").read_text()
+        raise AssertionError(f"it did not end within {ENDS_WITHIN_S} s: {words}") from None
+    return output
 
 
 async def diorama(folder: Path, *arguments: str) -> tuple[int, list[Json]]:
     """Run a command to its end: its exit code and its JSON lines."""
     process = await start(folder, *arguments)
-    output, _ = await process.communicate()
+    output = await said(process, folder)
     assert process.returncode is not None
     return process.returncode, [json.loads(line) for line in output.splitlines()]
 
@@ -87,7 +106,7 @@ async def up(folder: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, Js
     yield process, ready
     if process.returncode is None:
         process.send_signal(signal.SIGINT)
-        await process.communicate()
+        await said(process, folder)
 
 
 async def test_the_demo_makes_both_pictures_and_leaves_nothing_running(tmp_path: Path) -> None:
@@ -149,8 +168,8 @@ async def test_a_scene_is_made_from_an_avatar_that_was_made_before(
 async def test_a_canceled_generation_ends_the_watching_with_its_own_exit_code(
     folder: Path, up: tuple[asyncio.subprocess.Process, Json]
 ) -> None:
-    wanted = ("generate", "avatar-scene", "--description", "a fox", "--theme", "neon-city", "--no-wait")
-    _, lines = await diorama(folder, *wanted)
+    wanted = ("generate", "avatar-scene", "--description", "a fox [[sandbox fault=stuck]]", "--theme", "neon-city")
+    _, lines = await diorama(folder, *wanted, "--no-wait")
     generation = the(lines, "accepted")["generation"]["id"]
     canceled, _ = await diorama(folder, "cancel", generation)
     watched, lines = await diorama(folder, "watch", generation)
@@ -198,7 +217,7 @@ async def test_a_healthy_stack_has_no_findings_and_nothing_to_migrate(
 async def test_ctrl_c_ends_the_stack_in_good_order(folder: Path, up: tuple[asyncio.subprocess.Process, Json]) -> None:
     process, _ = up
     process.send_signal(signal.SIGINT)
-    output, _ = await process.communicate()
+    output = await said(process, folder)
 
     assert process.returncode == 0
     assert b'"postgres", "state": "stopped"' in output
@@ -209,12 +228,12 @@ async def test_kill_9_leaves_nothing_running_and_the_next_up_finishes_what_was_a
     first, _ = await started_up(tmp_path)
     _, lines = await diorama(tmp_path, "generate", "avatar", "--description", "a fox", "--no-wait")
     first.kill()
-    await first.communicate()
+    await said(first, tmp_path)
     gone = await nothing_runs(tmp_path)
     second, _ = await started_up(tmp_path)
     watched, _ = await diorama(tmp_path, "watch", the(lines, "accepted")["generation"]["id"])
     second.send_signal(signal.SIGTERM)
-    await second.communicate()
+    await said(second, tmp_path)
 
     assert gone
     assert watched == 0

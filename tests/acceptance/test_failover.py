@@ -1,6 +1,7 @@
 """A provider that dies under load, and one that becomes slow: all pictures are made elsewhere, and each is paid once."""
 
 import asyncio
+import time
 from collections import Counter
 from typing import Any
 
@@ -12,6 +13,7 @@ from db import standings
 from db.breaker_rule import RULES
 from db.models import Event
 from db.standing_models import ProviderEvent
+from providers.choosing import FAR_ABOVE, FEWEST_SAMPLES
 from tests.acceptance.client import Diorama, only_avatar
 
 IN_FLIGHT = 100
@@ -96,7 +98,7 @@ async def test_when_a_provider_cannot_be_reached_no_more_than_a_few_purchases_ar
     while await breaker(diorama) is BreakerState.closed:
         assert len(accepted) < RULES.failures
         accepted.append(await diorama.post(only_avatar()))
-        await diorama.until(lambda: failures(diorama), lambda count: count == len(accepted))
+        await diorama.until(lambda: failures(diorama), lambda count: count >= len(accepted))
     accepted += [await diorama.post(only_avatar()) for _ in range(20)]
     makers = Counter(await asyncio.gather(*(made_by(diorama, one["id"]) for one in accepted)))
     half_opened = (await events_of(diorama, "replicate"))[told:].count("breaker.half_opened")
@@ -107,11 +109,20 @@ async def test_when_a_provider_cannot_be_reached_no_more_than_a_few_purchases_ar
         assert len(await diorama.charges(one["id"])) == 1
 
 
+async def slowest_s(diorama: Diorama, provider: str) -> float:
+    """How long the slowest of enough pictures takes there, one after another: seconds that this machine can do."""
+    taken: list[float] = []
+    for _ in range(FEWEST_SAMPLES + 1):
+        begin = time.monotonic()
+        assert await made_by(diorama, (await diorama.post(only_avatar(provider=provider)))["id"]) == provider
+        taken.append(time.monotonic() - begin)
+    return max(taken)
+
+
 @pytest.mark.timeout(300)
 async def test_when_a_provider_becomes_slow_new_pictures_go_elsewhere_within_a_minute(diorama: Diorama) -> None:
-    warm = [await diorama.post(only_avatar(provider=name)) for name in ("replicate", "openai") for _ in range(10)]
-    await asyncio.gather(*(made_by(diorama, one["id"]) for one in warm))
-    await diorama.fault("slow_start", provider="replicate", params={"seconds": 3})
+    usual_s = max(await asyncio.gather(*(slowest_s(diorama, name) for name in ("replicate", "openai"))))
+    await diorama.fault("slow_start", provider="replicate", params={"seconds": max(3, FAR_ABOVE * 1.5 * usual_s)})
     accepted: list[dict[str, Any]] = []
     async with asyncio.timeout(150):
         while not accepted or await buys_from(diorama, accepted[-1]) == "replicate":

@@ -11,7 +11,7 @@ from PIL import Image
 
 from contracts.statuses import Billed, SpendState
 from imaging.inspect import inspect
-from tests.acceptance.client import Diorama, Json
+from tests.acceptance.client import LONG, Diorama, Json
 
 WORDS = "a lighthouse made of glass, at dusk"
 VARIANTS = ["variant-1", "variant-2", "variant-3", "variant-4"]
@@ -52,8 +52,8 @@ async def test_variants_are_made_at_the_same_time(diorama: Diorama) -> None:
         return Counter(spend.state for spend in await diorama.spends(accepted["id"]))
 
     await diorama.until(under_way, lambda states: states[SpendState.submitted] == 4)
-    await diorama.http.post(f"/v1/generations/{accepted['id']}/cancel")
-    ended = await diorama.ended(accepted["id"], within_s=30)
+    await diorama.cancel(accepted["id"])
+    ended = await diorama.ended(accepted["id"])
     jobs = (await diorama.sandbox.get("/admin/jobs")).json()
 
     mine = {spend.provider_job_id for spend in await diorama.spends(accepted["id"])}
@@ -130,13 +130,14 @@ async def test_a_failed_enhancement_leaves_the_picture_that_it_started_from(dior
 
 
 async def test_a_worker_that_dies_in_the_middle_of_four_variants_buys_none_of_them_twice(diorama: Diorama) -> None:
-    accepted = await diorama.post(image("[[sandbox duration=3]]", count=4))
+    accepted = await diorama.post(image(LONG, count=4))
 
     async def submitted() -> int:
         return sum(spend.state is SpendState.submitted for spend in await diorama.spends(accepted["id"]))
 
     await diorama.until(submitted, lambda count: count == 4)
     await diorama.stack.kill("worker")
+    await diorama.wind_sandbox()
     await diorama.stack.start_service("worker")
     ended = await diorama.ended(accepted["id"], within_s=150)
 

@@ -126,6 +126,19 @@ async def looked_on(answered: datetime) -> datetime:
     return end
 
 
+async def until_all_plan(diorama: Diorama, workers: set[int], accepted: list[Json], since: datetime) -> None:
+    """Every worker has planned one that was accepted since then; which of them gets one is chance."""
+
+    async def planners() -> set[int]:
+        return {one.planned_by for one in await seen(diorama, accepted_after(since, accepted))}
+
+    await diorama.until(planners, lambda found: workers <= found, within_s=150)
+
+
+def accepted_after(moment: datetime, accepted: Sequence[Json]) -> list[Json]:
+    return [one for one in accepted if datetime.fromisoformat(one["created_at"]) > moment]
+
+
 async def until_all_buy(diorama: Diorama, workers: set[int], accepted: list[Json]) -> None:
     """Every worker has bought at Replicate since `accepted` began."""
 
@@ -141,7 +154,9 @@ async def test_a_paused_provider_is_not_bought_from_by_any_worker(diorama: Diora
     async with steadily_asked(diorama, provider="replicate") as accepted:
         await until_all_buy(diorama, two_workers, accepted)
         answered = await decide(diorama, "pause")
-        end = await looked_on(answered)
+        await looked_on(answered)
+        await until_all_plan(diorama, two_workers, accepted, answered + HOLDS_WITHIN)
+        end = now()
     held = [one for one in await seen(diorama, accepted) if one.sent_at is None]
     await decide(diorama, "resume")
     await asyncio.gather(*(diorama.ended(one["id"], within_s=150) for one in accepted))
@@ -162,6 +177,7 @@ async def test_nothing_new_is_planned_by_any_worker_for_a_provider_that_is_drain
         await until_all_buy(diorama, two_workers, accepted)
         answered = await decide(diorama, "drain")
         await looked_on(answered)
+        await until_all_plan(diorama, two_workers, accepted, answered + HOLDS_WITHIN)
     found = await seen(diorama, accepted)
     told("drain", answered, [one.accepted_at for one in found if one.provider == "replicate"])
     late = [one for one in found if one.accepted_at > answered + HOLDS_WITHIN]

@@ -10,10 +10,11 @@ import openai
 import pytest
 from PIL import Image
 
-from tests.acceptance.client import Diorama
+from tests.acceptance.client import PATIENCE_S, Diorama
 from tests.integration.api.running_api import png
 
 WORDS = "a lighthouse made of glass, at dusk"
+THIRD_S = 20
 AT_OPENAI = {"diorama": {"provider": "openai"}}
 
 
@@ -60,7 +61,7 @@ async def test_the_synchronous_client_gets_a_link_that_anybody_can_read(
     url = await asyncio.to_thread(call)
 
     await accounted_for(diorama)
-    async with httpx.AsyncClient() as anybody:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as anybody:
         found = await anybody.get(url)
     assert Image.open(io.BytesIO(found.content)).format == "WEBP"
 
@@ -109,20 +110,39 @@ async def test_a_client_that_gives_up_early_and_comes_again_gets_the_picture_tha
     assert {one["status"] for one in found} <= {"succeeded", "failed"}
 
 
+async def kinds_told(client: openai.AsyncOpenAI, *, edited: bool) -> AsyncIterator[str]:
+    """The kinds of the events of a stream, as they come."""
+    if edited:
+        changed = await client.images.edit(
+            image=png(80, 64), prompt=WORDS, stream=True, partial_images=2, extra_body=AT_OPENAI
+        )
+        async for change in changed:
+            yield change.type
+    else:
+        made = await client.images.generate(prompt=WORDS, stream=True, partial_images=2, extra_body=AT_OPENAI)
+        async for event in made:
+            yield event.type
+
+
+async def accepted_by_openai(diorama: Diorama) -> int:
+    """How many pictures OpenAI was ever asked for and makes, or has made."""
+    return len((await diorama.sandbox.get("/admin/charges", params={"provider": "openai"})).json())
+
+
 @pytest.mark.parametrize("edited", [False, True], ids=["generated", "edited"])
 async def test_a_stream_shows_openais_unfinished_pictures_before_the_finished_one(
     diorama: Diorama, client: openai.AsyncOpenAI, edited: bool
 ) -> None:
-    await diorama.settings(duration_s=3.0)
-    kinds: list[str]
-    if edited:
-        stream = await client.images.edit(
-            image=png(80, 64), prompt=WORDS, stream=True, partial_images=2, extra_body=AT_OPENAI
-        )
-        kinds = [event.type async for event in stream]
-    else:
-        made = await client.images.generate(prompt=WORDS, stream=True, partial_images=2, extra_body=AT_OPENAI)
-        kinds = [event.type async for event in made]
+    # OpenAI shows one after each third of the time. The next third passes when that was seen, however long it took here.
+    await diorama.settings(duration_s=3 * THIRD_S)
+    before = await accepted_by_openai(diorama)
+    told, kinds = kinds_told(client, edited=edited), list[str]()
+    for _ in range(3):
+        arriving = asyncio.ensure_future(anext(told))
+        await diorama.until(lambda: accepted_by_openai(diorama), lambda count: count > before)
+        await diorama.wind_sandbox(THIRD_S)
+        kinds.append(await asyncio.wait_for(arriving, PATIENCE_S))
+    assert [kind async for kind in told] == []
 
     await accounted_for(diorama)
     name = "image_edit" if edited else "image_generation"

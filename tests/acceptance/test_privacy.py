@@ -14,7 +14,7 @@ from websockets.asyncio.client import connect as connect_websocket
 from deploy.local import LocalStack, StackOptions
 from deploy.process import Spawn
 from temporal_client import connect
-from tests.acceptance.client import Diorama, Json, chain, only_avatar
+from tests.acceptance.client import LONG, PATIENCE_S, Diorama, Json, chain, only_avatar
 from tests.acceptance.everywhere import histories_with, lines_with, rows_with
 from tests.hook_receiver import HookReceiver
 from tests.integration.api.running_api import png
@@ -73,9 +73,9 @@ async def went_well_or_stopped(diorama: Diorama, word: str) -> list[str]:
         only_avatar(f", {word}", provider="openai"),
     ]
     ids = [str((await diorama.post(body, **{"Idempotency-Key": f"{word}-{n}"}))["id"]) for n, body in enumerate(bodies)]
-    slow = await diorama.post(only_avatar(f", {word} [[sandbox duration=30]]", providers=["replicate"]))
-    await diorama.stage_is(slow["id"], "waiting")
-    await diorama.http.post(slow["links"]["cancel"])
+    slow = await diorama.post(only_avatar(f", {word} {LONG}", providers=["replicate"]))
+    await diorama.bought(slow["id"])
+    await diorama.cancel(slow["id"])
     return [*ids, str(slow["id"])]
 
 
@@ -105,8 +105,13 @@ async def followed(diorama: Diorama, generation_id: str) -> None:
             if line.startswith("event: generation.") and "running" not in line:
                 break
     url = diorama.stack.addresses().api_url.replace("http://", "ws://")
-    headers = {"Authorization": diorama.http.headers["Authorization"]}
-    async with connect_websocket(f"{url}/v1/generations/{generation_id}/ws", additional_headers=headers) as socket:
+    following = connect_websocket(
+        f"{url}/v1/generations/{generation_id}/ws",
+        additional_headers={"Authorization": diorama.http.headers["Authorization"]},
+        proxy=None,
+        open_timeout=PATIENCE_S,
+    )
+    async with following as socket:
         assert json.loads(await socket.recv())
 
 
@@ -114,7 +119,7 @@ async def figures(diorama: Diorama) -> str:
     """What both processes tell Prometheus."""
     addresses = diorama.stack.addresses()
     worker = f"http://127.0.0.1:{addresses.worker_health_port}/metrics"
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         told = [await http.get(url) for url in (f"{addresses.api_url}/metrics", worker)]
     assert all(one.status_code == 200 for one in told), [one.status_code for one in told]
     return "".join(one.text for one in told)

@@ -15,7 +15,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from tests.acceptance.client import Diorama, Json, chain, only_avatar
+from tests.acceptance.client import Diorama, Json, answered, chain, only_avatar
 
 ROUNDS, AT_ONCE = int(os.environ.get("DIORAMA_QUOTE_ROUNDS", "4")), 12
 
@@ -31,7 +31,7 @@ def once(fault: str) -> str:
 
 @dataclass(frozen=True)
 class Story:
-    """A request; `canceled_at`: its client gives it up at that stage; `dear`: its bill is above the provider's own prices."""
+    """A request; `canceled_at`: its client gives it up while that picture is made; `dear`: its bill is above the provider's own prices."""
 
     name: str
     body: Callable[[], Json]
@@ -58,8 +58,8 @@ STORIES = (
         lambda: only_avatar(" [[sandbox fault=dear factor=100]]", provider="openai"),
         dear=True,
     ),
-    Story("given up", lambda: only_avatar(" [[sandbox fault=stuck]]"), canceled_at="avatar: waiting"),
-    Story("half of it is given up", lambda: chain(scene=" [[sandbox fault=stuck]]"), canceled_at="scene: waiting"),
+    Story("given up", lambda: only_avatar(" [[sandbox fault=stuck]]"), canceled_at="avatar"),
+    Story("half of it is given up", lambda: chain(scene=" [[sandbox fault=stuck]]"), canceled_at="scene"),
 )
 
 
@@ -93,13 +93,10 @@ class Kept:
 
 
 async def quoted(diorama: Diorama, body: Json) -> Json:
-    while True:
-        answer = await diorama.http.post("/v1/quotes", json=body)
-        if answer.status_code != 503:
-            assert answer.status_code == 201, answer.text
-            quote: Json = answer.json()
-            return quote
-        await asyncio.sleep(float(answer.headers["retry-after"]))
+    answer = await answered(lambda: diorama.http.post("/v1/quotes", json=body))
+    assert answer.status_code == 201, answer.text
+    quote: Json = answer.json()
+    return quote
 
 
 async def told(diorama: Diorama, story: Story, room: asyncio.Semaphore) -> Kept:
@@ -110,12 +107,10 @@ async def told(diorama: Diorama, story: Story, room: asyncio.Semaphore) -> Kept:
 async def _told(diorama: Diorama, story: Story) -> Kept:
     body = story.body()
     quote = await quoted(diorama, body)
-    accepted = await diorama.post_until_accepted(body | {"quote_id": quote["id"]})
+    accepted = await diorama.post(body | {"quote_id": quote["id"]})
     if story.canceled_at is not None:
-        await diorama.until(
-            lambda: diorama.get(accepted["id"]), lambda seen: story.canceled_at in seen["stage"], within_s=150
-        )
-        await diorama.http.post(f"/v1/generations/{accepted['id']}/cancel")
+        await diorama.bought(accepted["id"], story.canceled_at)
+        await diorama.cancel(accepted["id"])
     ended = await diorama.ended(accepted["id"], within_s=200)
     bill_usd = await billed(diorama, accepted["id"]) if story.dear else None
     return Kept(story.name, ended["status"], quote, Decimal(ended["cost_usd"]), bill_usd)

@@ -15,7 +15,7 @@ from deploy.process import Spawn
 from deploy.stack_ports import find_free_port
 from temporal_client import connect
 from tests.acceptance.by_hand import ROOT, asked_to_stop, by_hand
-from tests.acceptance.client import Diorama, Json, chain
+from tests.acceptance.client import LONG, Diorama, Json, chain
 
 Rows = list[tuple[str, str, int]]
 
@@ -52,10 +52,6 @@ async def release_of(stack: LocalStack, generation_id: str) -> str:
     return described.raw_description.workflow_execution_info.versioning_info.deployment_version.build_id
 
 
-# Longer than all that happens meanwhile, however busy the machine is, and within the tolerance of webhooks for wrong clocks.
-PICTURE_S = 150
-
-
 @pytest.mark.timeout(500)
 async def test_a_release_is_replaced_and_a_run_that_it_left_behind_is_moved_without_a_second_purchase(
     diorama: Diorama,
@@ -65,8 +61,8 @@ async def test_a_release_is_replaced_and_a_run_that_it_left_behind_is_moved_with
     second = {"DIORAMA_WORKER_BUILD_ID": "r2", "DIORAMA_WORKER_HEALTH_PORT": str(find_free_port())}
     async with by_hand(stack, "worker", **first) as old_worker, by_hand(stack, "worker", **second):
         await diorama.until(lambda: listed(stack), lambda rows: ("r1", "current", 0) in rows, within_s=150)
-        old = await diorama.post(chain(avatar=f"[[sandbox duration={PICTURE_S}]]"))
-        await diorama.stage_is(old["id"], "avatar: waiting")
+        old = await diorama.post(chain(avatar=LONG))
+        await diorama.bought(old["id"])
         promoted, _ = await worker_versions(stack, "promote", "r2")
         new = await diorama.ended((await diorama.post(chain()))["id"])
 
@@ -84,9 +80,8 @@ async def test_a_release_is_replaced_and_a_run_that_it_left_behind_is_moved_with
             (workflow_id(UUID(old["id"])), False, None)
         ]
         moved, _ = await worker_versions(stack, "move", "r1", "r2")
-        await diorama.wind_sandbox(PICTURE_S)
+        await diorama.wind_sandbox()
         ended = await diorama.ended(old["id"], within_s=150)
-        await diorama.wind_sandbox(-PICTURE_S)
 
         assert (moved, ended["status"]) == (0, "succeeded")
         assert [(spend.sends, spend.lease) for spend in await diorama.spends(old["id"])] == [(1, 2), (1, 1)]

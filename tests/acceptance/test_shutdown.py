@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -16,12 +16,9 @@ from commands.http_client import connected
 from contracts.statuses import SpendState
 from deploy.stack_state import load_secrets
 from tests.acceptance.by_hand import asked_to_stop, by_hand, is_ready
-from tests.acceptance.client import Diorama, Json, chain, only_avatar
+from tests.acceptance.client import LONG, PATIENCE_S, Diorama, Json, answered, chain, only_avatar
 
 CHAINS = 60
-# Nobody waits for it: once it has shown what it is there for, the providers' clock is moved on.
-LONG_S = 60
-LONGER_THAN_THE_STOP = f"[[sandbox duration={LONG_S}]]"
 
 
 @asynccontextmanager
@@ -33,16 +30,6 @@ async def without(diorama: Diorama, program: str) -> AsyncIterator[None]:
     finally:
         if diorama.stack.pid(program) is None:
             await diorama.stack.start_service(program)
-
-
-@asynccontextmanager
-async def later(diorama: Diorama) -> AsyncIterator[None]:
-    """The providers' clock shows that what takes LONG_S has taken it."""
-    await diorama.wind_sandbox(LONG_S)
-    try:
-        yield
-    finally:
-        await diorama.wind_sandbox(-LONG_S)
 
 
 @pytest.fixture
@@ -101,22 +88,22 @@ async def test_a_worker_that_stops_hands_over_what_it_waits_for_and_the_next_goe
     diorama = no_worker
     before = await charged(diorama)
     async with by_hand(diorama.stack, "worker") as worker:
-        bodies = [chain(avatar=LONGER_THAN_THE_STOP) for _ in range(CHAINS)]
+        bodies = [chain(avatar=LONG) for _ in range(CHAINS)]
         accepted = list(await asyncio.gather(*(diorama.post(body) for body in bodies)))
         leases = await in_state(diorama, SpendState.submitted, accepted)
 
         assert await asked_to_stop(worker) == 0
         assert leases == [1] * CHAINS  # none was taken up twice before
     await diorama.stack.start_service("worker")
-    async with later(diorama):
-        await all_succeed(diorama, accepted, pictures=2 * CHAINS)
+    await diorama.wind_sandbox()
+    await all_succeed(diorama, accepted, pictures=2 * CHAINS)
     assert await charged(diorama) == before + 2 * CHAINS
 
 
 async def takes_no_more(diorama: Diorama) -> None:
     """The worker has heard that it is to stop."""
     url = diorama.stack.addresses().worker_health_url
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_S) as http:
         await diorama.until(lambda: is_ready(http, url), lambda ready: not ready)
 
 
@@ -125,14 +112,14 @@ async def test_a_purchase_that_is_on_its_way_is_finished_before_the_worker_ends(
     before = await charged(diorama)
     async with by_hand(diorama.stack, "worker") as worker:
         # A synchronous provider answers with the picture itself: an answer that nobody hears is lost money.
-        bodies = [only_avatar(LONGER_THAN_THE_STOP, provider="openai") for _ in range(5)]
+        bodies = [only_avatar(LONG, provider="openai") for _ in range(5)]
         accepted = list(await asyncio.gather(*(diorama.post(body) for body in bodies)))
         await in_state(diorama, SpendState.sent, accepted)
 
         stopping = asyncio.create_task(asked_to_stop(worker))
         await takes_no_more(diorama)
-        async with later(diorama):
-            assert await stopping == 0
+        await diorama.wind_sandbox()
+        assert await stopping == 0
         await in_state(diorama, SpendState.submitted, accepted)
     await diorama.stack.start_service("worker")
     await all_succeed(diorama, accepted, pictures=5)
@@ -140,22 +127,25 @@ async def test_a_purchase_that_is_on_its_way_is_finished_before_the_worker_ends(
 
 
 async def accepted_under(diorama: Diorama, tag: str) -> list[Json]:
-    page = await diorama.http.get("/v1/generations", params={"tag": tag, "limit": 100})
+    page = await answered(lambda: diorama.http.get("/v1/generations", params={"tag": tag, "limit": 100}))
     found: list[Json] = page.json()["items"]
     return found
 
 
 async def waiting_for_its_end(diorama: Diorama, tag: str) -> httpx.Response:
-    body = only_avatar(LONGER_THAN_THE_STOP, tags=[tag])
-    return await diorama.http.post("/v1/generations", json=body, headers={"Prefer": "wait=60"}, timeout=90)
+    body = only_avatar(LONG, tags=[tag])
+    headers = {"Prefer": "wait=60", "Idempotency-Key": uuid4().hex}
+    return await answered(lambda: diorama.http.post("/v1/generations", json=body, headers=headers, timeout=90))
 
 
 async def insisting(diorama: Diorama, tag: str, key: str) -> Json:
     """Accepted under this key, however often the server is not there to say so."""
     while True:
         try:
-            response = await diorama.http.post(
-                "/v1/generations", json=only_avatar(tags=[tag]), headers={"Idempotency-Key": key}
+            response = await answered(
+                lambda: diorama.http.post(
+                    "/v1/generations", json=only_avatar(tags=[tag]), headers={"Idempotency-Key": key}
+                )
             )
         except httpx.TransportError:
             await asyncio.sleep(0.1)
@@ -165,35 +155,40 @@ async def insisting(diorama: Diorama, tag: str, key: str) -> Json:
             return answer
 
 
-async def numbers_seen(diorama: Diorama, generation_id: str) -> list[int]:
-    """The numbers of all events up to the final one, over as many connections as it takes."""
+async def follow(diorama: Diorama, generation_id: str, seen: list[int]) -> None:
+    """Gather the numbers of all events up to the final one, over as many connections as it takes."""
     secrets = load_secrets(diorama.stack.root)
     assert secrets is not None
     connection = Connection(diorama.stack.addresses().api_url, secrets.bootstrap_api_key)
     async with connected(connection) as client, aclosing(client.follow(generation_id)) as events:
-        return [event.seq async for event in events]
+        async for event in events:
+            seen += [event.seq]
 
 
 async def test_an_api_that_stops_lets_go_of_its_clients_and_the_next_serves_them_on(no_api: Diorama) -> None:
     diorama, tag = no_api, "api-stops"
     before = await charged(diorama)
     async with by_hand(diorama.stack, "api") as api:
-        followed = [await diorama.post(only_avatar(LONGER_THAN_THE_STOP, tags=[tag])) for _ in range(10)]
-        following = [asyncio.create_task(numbers_seen(diorama, one["id"])) for one in followed for _ in range(6)]
+        followed = [await diorama.post(only_avatar(LONG, tags=[tag])) for _ in range(10)]
+        followers = [(one["id"], list[int]()) for one in followed for _ in range(6)]
+        following = [asyncio.create_task(follow(diorama, *follower)) for follower in followers]
         waiting = [asyncio.create_task(waiting_for_its_end(diorama, tag)) for _ in range(20)]
         await diorama.until(lambda: accepted_under(diorama, tag), lambda seen: len(seen) == 30)
+        # Who was never answered does not wait for a server that is away.
+        await diorama.until(lambda: asyncio.sleep(0, [seen for _, seen in followers]), all)
         late = [asyncio.create_task(insisting(diorama, tag, f"{tag}-{number}")) for number in range(20)]
 
         assert await asked_to_stop(api) == 0
         held = await asyncio.gather(*waiting)
         assert {(answer.status_code, answer.json()["status"]) for answer in held} <= {(202, "queued"), (202, "running")}
     await diorama.stack.start_service("api")
-    async with later(diorama):
-        accepted = {one["id"]: one for one in await asyncio.gather(*late)}
-        accepted |= {one["id"]: one for one in [*followed, *(answer.json() for answer in held)]}
-        assert {one["id"] for one in await accepted_under(diorama, tag)} == set(accepted)
-        await all_succeed(diorama, list(accepted.values()), pictures=50)
-        for numbers in await asyncio.gather(*following):
-            assert numbers == list(range(numbers[0], numbers[-1] + 1))
+    await diorama.wind_sandbox()
+    accepted = {one["id"]: one for one in await asyncio.gather(*late)}
+    accepted |= {one["id"]: one for one in [*followed, *(answer.json() for answer in held)]}
+    assert {one["id"] for one in await accepted_under(diorama, tag)} == set(accepted)
+    await all_succeed(diorama, list(accepted.values()), pictures=50)
+    await asyncio.gather(*following)
+    for _, numbers in followers:
+        assert numbers == list(range(numbers[0], numbers[-1] + 1))
     assert await charged(diorama) == before + 50
     diorama.started[:] = accepted

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from contracts.statuses import SpendState
-from tests.acceptance.client import Diorama, chain, only_avatar
+from tests.acceptance.client import LONG, Diorama, chain, only_avatar
 
 
 async def test_a_purchase_whose_answer_was_lost_is_found_again_and_not_repeated(diorama: Diorama) -> None:
@@ -79,9 +79,10 @@ async def test_duplicate_and_late_webhooks_change_nothing(diorama: Diorama) -> N
 
 
 async def test_a_worker_that_is_killed_in_mid_flight_is_replaced_without_a_second_purchase(diorama: Diorama) -> None:
-    accepted = await diorama.post(chain(scene="[[sandbox duration=3]]"))
-    await diorama.stage_is(accepted["id"], "scene: waiting")
+    accepted = await diorama.post(chain(scene=LONG))
+    await diorama.bought(accepted["id"], "scene")
     await diorama.stack.kill("worker")
+    await diorama.wind_sandbox()
     await diorama.stack.start_service("worker")
     ended = await diorama.ended(accepted["id"], within_s=150)
 
@@ -91,9 +92,10 @@ async def test_a_worker_that_is_killed_in_mid_flight_is_replaced_without_a_secon
 
 
 async def test_a_worker_that_is_asked_to_stop_hands_its_work_over(diorama: Diorama) -> None:
-    accepted = await diorama.post(only_avatar("[[sandbox duration=15]]"))
-    await diorama.stage_is(accepted["id"], "waiting")
+    accepted = await diorama.post(only_avatar(LONG))
+    await diorama.bought(accepted["id"])
     await diorama.stack.restart("worker")
+    await diorama.wind_sandbox()
     ended = await diorama.ended(accepted["id"], within_s=150)
 
     assert ended["status"] == "succeeded", ended["error"]
@@ -112,9 +114,10 @@ async def test_what_is_accepted_while_the_engine_is_down_is_made_when_it_is_back
 
 
 async def test_a_store_that_is_away_delays_the_picture_and_buys_nothing_again(diorama: Diorama) -> None:
-    accepted = await diorama.post(only_avatar("[[sandbox duration=1]]"))
-    await diorama.stage_is(accepted["id"], "waiting")
+    accepted = await diorama.post(only_avatar(LONG))
+    await diorama.bought(accepted["id"])
     await diorama.stack.kill("store")
+    await diorama.wind_sandbox()
     await asyncio.sleep(3)  # the outage itself: the picture is ready and cannot be stored
     await diorama.stack.start_service("store")
     ended = await diorama.ended(accepted["id"], within_s=150)
@@ -124,25 +127,19 @@ async def test_a_store_that_is_away_delays_the_picture_and_buys_nothing_again(di
 
 
 async def test_a_database_that_restarts_in_mid_flight_is_waited_for(diorama: Diorama) -> None:
-    accepted = await diorama.post(chain(scene="[[sandbox duration=2]]"))
-    await diorama.stage_is(accepted["id"], "scene: waiting")
+    accepted = await diorama.post(chain(scene=LONG))
+    await diorama.bought(accepted["id"], "scene")
     await diorama.stack.kill("postgres")
+    await diorama.wind_sandbox()
     await diorama.stack.start_service("postgres")
-    ended = await diorama.until(
-        lambda: _status(diorama, accepted["id"]), lambda seen: seen in {"succeeded", "failed"}, within_s=150
-    )
+    ended = await diorama.ended(accepted["id"], within_s=150)
 
-    assert ended == "succeeded"
+    assert ended["status"] == "succeeded", ended["error"]
     assert len(await diorama.charges(accepted["id"])) == 2
 
 
-async def _status(diorama: Diorama, generation_id: str) -> str:
-    response = await diorama.http.get(f"/v1/generations/{generation_id}")
-    return str(response.json().get("status"))
-
-
 async def test_a_hundred_chains_at_once_all_end_and_cost_two_pictures_each(diorama: Diorama) -> None:
-    accepted = await asyncio.gather(*(diorama.post_until_accepted(chain()) for _ in range(100)))
+    accepted = await asyncio.gather(*(diorama.post(chain()) for _ in range(100)))
     ended = await asyncio.gather(*(diorama.ended(one["id"], within_s=150) for one in accepted))
 
     assert {one["status"] for one in ended} == {"succeeded"}

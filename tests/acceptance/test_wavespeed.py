@@ -9,7 +9,7 @@ import pytest
 from contracts.statuses import Billed, SpendState
 from deploy.local import LocalStack, StackOptions
 from deploy.process import Spawn
-from tests.acceptance.client import Diorama, chain, only_avatar
+from tests.acceptance.client import LONG, Diorama, chain, only_avatar
 
 AT_WAVESPEED: dict[str, Any] = {"provider": "wavespeed", "model": "wavespeed-ai/flux-schnell"}
 
@@ -68,7 +68,9 @@ async def test_a_webhook_of_its_own_signature_is_taken(diorama: Diorama) -> None
         rows = (await diorama.sandbox.get("/admin/webhooks")).json()
         return [row["status"] for row in rows if row["prediction_id"] == charge["job_id"]]
 
-    assert await diorama.until(told, bool) == [204]
+    # A busy machine may have the API say 503 at first, or nothing in time (0), and be told once more.
+    seen = await diorama.until(told, lambda statuses: 204 in statuses)
+    assert [status for status in seen if status not in {0, 503}] == [204]
 
 
 async def test_a_purchase_whose_answer_was_lost_is_named_by_its_webhook_and_not_repeated(diorama: Diorama) -> None:
@@ -82,10 +84,14 @@ async def test_a_purchase_whose_answer_was_lost_is_named_by_its_webhook_and_not_
 
 
 async def test_the_job_of_a_canceled_generation_runs_on_and_is_settled_as_it_ends(diorama: Diorama) -> None:
-    accepted = await diorama.post(only_avatar("[[sandbox duration=3]]", **AT_WAVESPEED))
-    await diorama.until(lambda: diorama.charges(accepted["id"]), bool)
+    accepted = await diorama.post(only_avatar(LONG, **AT_WAVESPEED))
+    await diorama.bought(accepted["id"])
+    (bought,) = await diorama.spends(accepted["id"])
 
-    (await diorama.http.post(f"/v1/generations/{accepted['id']}/cancel")).raise_for_status()
+    (await diorama.cancel(accepted["id"])).raise_for_status()
+    # By what takes the picture back, which gives up asking for the end of the job after a while.
+    await diorama.until(lambda: diorama.spends(accepted["id"]), lambda spends: spends[0].lease > bought.lease)
+    await diorama.wind_sandbox()
     ended = await diorama.ended(accepted["id"])
 
     (spend,) = await diorama.spends(accepted["id"])

@@ -12,7 +12,7 @@ import pytest
 from sqlmodel import col, select
 
 from db.webhook_models import Delivery
-from tests.acceptance.client import Diorama, Json, only_avatar
+from tests.acceptance.client import LONG, Diorama, Json, answered, only_avatar
 from tests.hook_receiver import HookReceiver
 
 ROOT = Path(__file__).parents[2]
@@ -37,7 +37,8 @@ async def endpoint(diorama: Diorama, hooks: HookReceiver) -> AsyncIterator[MakeE
 
 
 async def deliveries(diorama: Diorama, endpoint: Json) -> list[Json]:
-    items: list[Json] = (await diorama.http.get(endpoint["links"]["deliveries"])).json()["items"]
+    found = await answered(lambda: diorama.http.get(endpoint["links"]["deliveries"]))
+    items: list[Json] = found.json()["items"]
     return items
 
 
@@ -103,9 +104,10 @@ async def test_an_end_that_no_api_saw_is_told_when_an_api_is_back(
     diorama: Diorama, hooks: HookReceiver, endpoint: MakeEndpoint
 ) -> None:
     told = await endpoint()
-    accepted = await diorama.post(only_avatar("[[sandbox duration=2]]"))
-    await diorama.stage_is(accepted["id"], "waiting")
+    accepted = await diorama.post(only_avatar(LONG))
+    await diorama.bought(accepted["id"])
     await diorama.stack.kill("api")
+    await diorama.wind_sandbox()
 
     async def made() -> list[Delivery]:
         async with diorama.database.transaction() as session:

@@ -25,7 +25,7 @@ async def talk(base_url: str) -> dict[str, Any]:
         made = await client.predictions.get(prediction_id=made.id)
     seen["ended"] = {"status": made.status, "output": made.output, "predict_time": made.metrics.predict_time}
 
-    held = await create(model_owner="openai", model_name="gpt-image-2", input={"prompt": "a hill"}, prefer="wait=5")
+    held = await create(model_owner="openai", model_name="gpt-image-2", input={"prompt": "a hill"}, prefer="wait=60")
     seen["held"] = {"status": held.status, "output": str(held.output)[:60]}
 
     stuck = await create(

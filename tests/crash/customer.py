@@ -78,13 +78,14 @@ class Customer:
             _, seen = await self.send("GET", f"/v1/erasures/{erasure['id']}")
             return seen["receipt"] is not None
 
-        await until(is_verified, every_s=LOOK_EVERY_S)
+        await until(is_verified, every_s=LOOK_EVERY_S, within_s=None)
 
     async def watch(self, asked: Asked) -> None:
         """Look until it has ended, as far as a client can see."""
         if asked.answer is None:
             return
-        await until(lambda: self._has_ended(asked), every_s=LOOK_EVERY_S * self.luck.uniform(0.7, 1.3))
+        every_s = LOOK_EVERY_S * self.luck.uniform(0.7, 1.3)
+        await until(lambda: self._has_ended(asked), every_s=every_s, within_s=None)  # the load sends it away
         await asyncio.gather(*self._following)
         self._following = []
 

@@ -16,6 +16,8 @@ from tests.crash.programs import Programs
 
 LOOK_EVERY_S = 0.03
 TRY_AGAIN_S = 0.3
+# Some start several times, each time until they are killed or a minute and a half is over.
+ALL_UP_WITHIN_S = 300.0
 
 WhenBack = Callable[[], Awaitable[None]]
 
@@ -68,7 +70,7 @@ class Keeper:
 
     async def all_up(self) -> None:
         """Wait until every service serves."""
-        await until(self._is_all_up, every_s=LOOK_EVERY_S)
+        await until(self._is_all_up, every_s=LOOK_EVERY_S, within_s=ALL_UP_WITHIN_S)
 
     async def _is_all_up(self) -> bool:
         return all(self.serves(name) for name in self._services)
@@ -83,7 +85,7 @@ class Keeper:
     async def _revive(self, name: str) -> None:
         try:
             await asyncio.sleep(self._outages.pop(name, 0.0))
-            await until(lambda: self._is_started(name), every_s=TRY_AGAIN_S)
+            await until(lambda: self._is_started(name), every_s=TRY_AGAIN_S, within_s=None)
             if name in self._when_back:
                 await self._when_back[name]()
             self._journal.note(f"{name} is back")

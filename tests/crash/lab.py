@@ -16,7 +16,7 @@ import httpx
 from contracts.budgets import BudgetOf, Period
 from db import budgets, keys
 from db.budgets import NewBudget
-from db.engine import Database
+from db.engine import Database, DatabasePatience
 from deploy.local import LocalStack, StackOptions
 from errors import DatabaseUnavailable
 from storage.minio_storage import MinioStorage
@@ -42,6 +42,8 @@ GRACE_S = 15
 BREAKERS_OPEN_AT_MOST_S = 2.0
 # Between what a medium (0.05 to 0.07 USD) and a high picture (0.11) may cost: the dear ones wait for people.
 REVIEW_ABOVE_USD = "0.08"
+# How fast servers answer the lab itself is not what is tested.
+PATIENCE_S = 60.0
 UNLIMITED = {"creates_per_minute": "unlimited", "reads_per_minute": "unlimited"}
 
 
@@ -120,14 +122,18 @@ async def lab_on(
     """A lab on a stack that serves, with a new tenant."""
     environment, memory, luck = programs.environment(), Memory(), random.Random(seed)
     async with AsyncExitStack() as stack:
-        sandbox = httpx.AsyncClient(base_url=sandbox_url(environment), timeout=30, trust_env=False)
+        sandbox = httpx.AsyncClient(base_url=sandbox_url(environment), timeout=PATIENCE_S, trust_env=False)
         await stack.enter_async_context(sandbox)
         await without_limits(sandbox)
         keeper = Keeper(programs, programs.names, journal, {"sandbox": lambda: without_limits(sandbox)})
         key = keys.new_key()
         api = await stack.enter_async_context(patient_http(environment["DIORAMA_PUBLIC_URL"], key, memory.strange))
         await stack.enter_async_context(keeper.keeping())
-        database = Database(environment["DIORAMA_DATABASE_URL"], pool_size=4)
+        database = Database(
+            environment["DIORAMA_DATABASE_URL"],
+            pool_size=4,
+            patience=DatabasePatience(connect_s=PATIENCE_S, pool_s=PATIENCE_S, command_s=PATIENCE_S),
+        )
         stack.push_async_callback(database.close)
         await stack.enter_async_context(_breakers_kept_closed(database))
         storage = _storage(environment)

@@ -5,8 +5,10 @@ import contextlib
 import signal
 from pathlib import Path
 
+import psutil
+
 from deploy.failures import NotReadyYet, ServiceFailed, ServiceFailure
-from deploy.leftovers import processes_in_group, send
+from deploy.leftovers import GONE, processes_in_group, send
 from deploy.programs import PYTHON
 from deploy.service import Service
 from deploy.service_log import ServiceLog
@@ -50,7 +52,12 @@ class Offspring:
     async def kill(self) -> None:
         """SIGKILL to it and all that it started; returns when it is gone."""
         if self._born is not None:
-            send(processes_in_group(self._born.pid, self._root), signal.SIGKILL)
+            found = processes_in_group(self._born.pid, self._root)
+            if self.pid is not None:  # just forked, it is in no group of its own yet
+                with contextlib.suppress(*GONE):
+                    itself = psutil.Process(self.pid)
+                    found += [itself, *itself.children(recursive=True)]
+            send(found, signal.SIGKILL)
             await self._born.wait()
 
     async def _bear(self) -> Born:

@@ -24,7 +24,9 @@ from tests.nursery import nursery
 
 # The reconciler would mend what a bug leaves astray: here nobody helps.
 NEVER_S = 3600
-ENDS_WITHIN_S, SETTLES_WITHIN_S = 120.0, 20.0
+ENDS_WITHIN_S = 120.0
+# A delivery whose worker died in mid-POST is repeated after half a minute. What a bug leaves astray never comes to rest.
+SETTLES_WITHIN_S, SETTLES_WITH_A_BUG_WITHIN_S = 120.0, 20.0
 
 
 @dataclass(slots=True)
@@ -50,7 +52,8 @@ class Ground:
             for direction in directions:
                 await direction(lab)
             await lab.load.ended(ENDS_WITHIN_S)
-            await settle(lab, within_s=SETTLES_WITHIN_S, reconciler=False)
+            within_s = SETTLES_WITHIN_S if mutation is None else SETTLES_WITH_A_BUG_WITHIN_S
+            await settle(lab, within_s=within_s, reconciler=False)
             evidence = await gather_evidence(lab.doors, lab.memory)
             return audit(evidence, lab.load.scenarios, outages=False)
 

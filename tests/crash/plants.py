@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import httpx
@@ -22,6 +23,7 @@ from storage.base import NewObject
 from tests.crash.asked import Asked
 from tests.crash.customer import Customer
 from tests.crash.looking import until
+from tests.crash.patient_http import PATIENCE_S
 from tests.crash.purchases import first_spend, is_submitted
 from tests.crash.requests import Request
 
@@ -29,6 +31,8 @@ LONG_AGO = timedelta(minutes=3)
 LAST_WEEK = timedelta(days=8)
 LOOK_EVERY_S = 0.2
 SANDBOX_AWAY_S = 1.5
+
+Result = TypeVar("Result")
 
 
 async def leaving_an_object(customer: Customer, _request: Request, name: str) -> None:
@@ -56,7 +60,7 @@ async def leaving_an_old_notice(customer: Customer, _request: Request, name: str
 async def buying_late(customer: Customer, request: Request, name: str) -> None:
     """A purchase that a lost attempt began after its generation had been closed."""
     asked = await _made(customer, request, name)
-    origin = await first_spend(customer, asked)
+    origin = await _first_spend(customer, asked)
     if origin is None:
         return
     fresh = {
@@ -77,7 +81,7 @@ async def buying_late(customer: Customer, request: Request, name: str) -> None:
 async def buying_beside_the_ledger(customer: Customer, request: Request, name: str) -> None:
     """A job that carries the token of a purchase, and is not its job."""
     asked = await _made(customer, request, name)
-    origin = await first_spend(customer, asked)
+    origin = await _first_spend(customer, asked)
     if origin is None or origin.provider != "replicate":
         return
     words = {"prompt": name, "aspect_ratio": "1:1", "quality": "low", "user_id": origin.token}
@@ -99,8 +103,12 @@ async def losing_the_start(customer: Customer, request: Request, name: str) -> N
     asked = await _made(customer, request, name)
     if asked.generation_id is None:
         return
-    async with customer.doors.database.transaction() as session:
-        origin = await session.get_one(Generation, asked.generation_id)
+
+    async def read() -> Generation:
+        async with customer.doors.database.transaction() as session:
+            return await session.get_one(Generation, asked.generation_id)
+
+    origin = await repeated(read)
     again = customer.intend(asked.body)
     copied = {"tenant_id", "kind", "request", "request_hash", "quote_max_usd", "tags"}
     id_ = uuid4()
@@ -157,7 +165,7 @@ async def forgotten_by_the_provider(customer: Customer, request: Request, name: 
 
 async def _deny(customer: Customer, asked: Asked) -> None:
     """Take the sandbox away, and its record of the job with it."""
-    origin, doors = await first_spend(customer, asked), customer.doors
+    origin, doors = await _first_spend(customer, asked), customer.doors
     if origin is None or origin.provider_job_id is None or not doors.keeper.kill("sandbox", outage_s=SANDBOX_AWAY_S):
         return
     await asyncio.sleep(SANDBOX_AWAY_S / 3)
@@ -173,6 +181,10 @@ async def _made(customer: Customer, request: Request, name: str) -> Asked:
     return asked
 
 
+async def _first_spend(customer: Customer, asked: Asked) -> Spend | None:
+    return await repeated(lambda: first_spend(customer, asked))
+
+
 async def _written(customer: Customer, *rows: object) -> None:
     async def write() -> None:
         async with customer.doors.database.transaction() as session:
@@ -183,14 +195,16 @@ async def _written(customer: Customer, *rows: object) -> None:
     await repeated(write)
 
 
-async def repeated(deed: Callable[[], Awaitable[None]]) -> None:
+async def repeated(deed: Callable[[], Awaitable[Result]]) -> Result:
     """Until the server is there; what is done is harmless when repeated, or counted as it is."""
+    results: list[Result] = []
 
     async def done() -> bool:
         try:
-            await deed()
+            results.append(await deed())
         except (DatabaseUnavailable, StorageError, RPCError, RuntimeError, OSError, httpx.HTTPError):
             return False
         return True
 
-    await until(done, every_s=LOOK_EVERY_S)
+    await until(done, every_s=LOOK_EVERY_S, within_s=PATIENCE_S)
+    return results[-1]

@@ -1,7 +1,5 @@
 """What a scenario sees of the ledger: whether its picture is being made by now."""
 
-import asyncio
-
 from sqlmodel import col, select
 
 from contracts.statuses import SpendState
@@ -26,8 +24,7 @@ async def is_submitted(customer: Customer, asked: Asked) -> bool:
         return spend is not None and spend.state is SpendState.submitted
 
     try:
-        async with asyncio.timeout(SUBMITTED_WITHIN_S):
-            await until(submitted, every_s=LOOK_EVERY_S)
+        await until(submitted, every_s=LOOK_EVERY_S, within_s=SUBMITTED_WITHIN_S)
     except TimeoutError:
         return False
     return True

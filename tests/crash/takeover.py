@@ -139,8 +139,7 @@ async def _ended(api: httpx.AsyncClient, id_: str, room: asyncio.Semaphore) -> d
         return seen["finished_at"] is not None
 
     with suppress(TimeoutError):
-        async with asyncio.timeout(PATIENCE_S):
-            await until(has_ended, every_s=1.0)
+        await until(has_ended, every_s=1.0, within_s=PATIENCE_S)
     return seen
 
 

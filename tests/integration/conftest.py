@@ -13,6 +13,7 @@ from db import keys
 from db.engine import Database
 from db.models import Spend
 from deploy.local import LocalStack, StackOptions
+from tests.integration.patience import PATIENT
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ async def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 
 @pytest.fixture
 async def tables(postgres_url: str) -> AsyncIterator[Tables]:
-    database = Database(postgres_url)
+    database = Database(postgres_url, patience=PATIENT)
     key = keys.new_key()
     async with database.transaction() as session:
         tenant_id = await keys.ensure_key(session, key, pepper="pepper", tenant_name=key)

@@ -22,6 +22,7 @@ from db.engine import Database
 from db.models import ApiKey
 from db.tenant_keys import MadeKey, NewKey
 from errors import KeyEnded, RateLimited, TenantSuspended, TooManyKeys, Unauthenticated
+from tests.integration.patience import PATIENT
 
 PEPPER = "a pepper of the tests"
 PLACE = "192.0.2.7"
@@ -33,20 +34,21 @@ class House:
 
     database: Database
     tenant_id: UUID
+    began: datetime = field(default_factory=now)
     passed: timedelta = timedelta(0)
     authenticator: Authenticator = field(init=False)
 
     def __post_init__(self) -> None:
         self.key_use = KeyUse(self.database)
         self.authenticator = Authenticator(
-            self.database, PEPPER, self.key_use, WrongKeys(self._ticks), clock=self._ticks, today=self._today
+            self.database, PEPPER, self.key_use, WrongKeys(self._ticks), clock=self._ticks, today=self.today
         )
 
     def _ticks(self) -> float:
         return 1000 + self.passed.total_seconds()
 
-    def _today(self) -> datetime:
-        return now() + self.passed
+    def today(self) -> datetime:
+        return self.began + self.passed
 
     async def make(self, *scopes: KeyScope, expires_at: datetime | None = None, **more: bool) -> MadeKey:
         wanted = NewKey("a key", scopes or USUAL_SCOPES, expires_at, **more)
@@ -70,7 +72,7 @@ class House:
 
 @pytest.fixture
 async def house(postgres_url: str) -> AsyncIterator[House]:
-    database = Database(postgres_url, pool_size=3)
+    database = Database(postgres_url, pool_size=3, patience=PATIENT)
     async with database.transaction() as session:
         tenant_id = await tenants.ensure(session, f"authentication {uuid4()}")
     yield House(database, tenant_id)
@@ -102,7 +104,7 @@ async def test_an_operators_key_may_all(house: House) -> None:
 
 
 async def test_a_key_is_refused_from_the_moment_that_it_expires_although_it_is_remembered(house: House) -> None:
-    made = await house.make(expires_at=now() + timedelta(hours=1))
+    made = await house.make(expires_at=house.today() + timedelta(hours=1))
     house.passed = timedelta(minutes=59, seconds=59.5)
     await house.authenticator.caller(made.key)
 

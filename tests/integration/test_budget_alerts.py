@@ -32,6 +32,7 @@ from public_http.places import PublicPlaces
 from tests.hook_receiver import hook_receiver
 from tests.integration.api.running_api import eventually
 from tests.integration.conftest import Tables
+from tests.integration.patience import PATIENT
 from tests.integration.test_ledger import a_generation
 
 SECRETS = WebhookSecrets("a secret of the tests")
@@ -158,7 +159,7 @@ async def test_what_an_operator_limited_is_told_to_the_operators_tenant_and_to_n
 
 async def test_a_process_that_has_nothing_to_tell_begins_no_transaction_that_writes(tables: Tables) -> None:
     begun: list[str] = []
-    database = Database(tables.url, reach=begun.append)
+    database = Database(tables.url, patience=PATIENT, reach=begun.append)
     teller = AlertTeller(database, Listener(tables.url, (CHANNEL_BUDGET,)))
     await a_budget(tables)
 

@@ -17,6 +17,7 @@ from commands.codec import usual_origins
 from deploy.addresses import stack_addresses
 from deploy.stack_ports import LOOPBACK, PORT_NAMES, find_free_port
 from deploy.stack_secrets import StackSecrets
+from tests.integration.patience import HTTP_S
 
 SETTINGS: Final = {
     "DATABASE_URL": "postgresql+asyncpg://nobody@localhost/nothing",
@@ -49,7 +50,7 @@ def command(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
 
 def allowed(url: str, origin: str) -> str | None:
     """The origin that the answer to a browser's preflight allows."""
-    headers = httpx.options(f"{url}/decode", headers={**ASKED, "Origin": origin}).headers
+    headers = httpx.options(f"{url}/decode", headers={**ASKED, "Origin": origin}, timeout=HTTP_S).headers
     return str(headers["Access-Control-Allow-Origin"]) if "Access-Control-Allow-Origin" in headers else None
 
 

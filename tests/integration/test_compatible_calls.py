@@ -12,6 +12,7 @@ from db.compatible_calls import ASKED_AGAIN_WITHIN, REPEATED_WITHIN, Incoming
 from db.compatible_models import CompatibleCall
 from db.keys import Caller
 from tests.integration.conftest import Tables
+from tests.integration.patience import waiting_for
 
 
 class Client:
@@ -107,8 +108,9 @@ async def test_a_repetition_waits_for_whoever_holds_its_call_and_does_not_buy_ag
         await holder.get_one(CompatibleCall, first.id, with_for_update=True)
         (pid,) = (await holder.exec(select(func.pg_backend_pid()))).all()
         repetition = asyncio.ensure_future(client.call(1))
-        while not repetition.done() and not await _held_up(tables, pid):  # noqa: ASYNC110 another session is to wait
-            await asyncio.sleep(0.01)
+        async with waiting_for("a repetition that is held up by its call"):
+            while not repetition.done() and not await _held_up(tables, pid):  # noqa: ASYNC110 another session is to wait
+                await asyncio.sleep(0.01)
 
     assert (await repetition).id == first.id
 

@@ -82,10 +82,10 @@ async def test_a_decision_wakes_the_workers(tables: Tables, operator: str, provi
     listener = Listener(tables.url, (CHANNEL_STANDING,))
     async with listener.listening():
         with listener.subscribe(CHANNEL_STANDING, "nobody") as ready:
-            await ready.wait()  # everybody is woken once, when the listener has begun
+            await asyncio.wait_for(ready.wait(), 120)  # everybody is woken once, when the listener has begun
         with listener.subscribe(CHANNEL_STANDING, provider) as woken:
             await limited(tables, operator, provider, 5)
-            await woken.wait()
+            await asyncio.wait_for(woken.wait(), 120)
 
 
 async def test_a_lane_without_a_limit_never_waits(tables: Tables, operator: str, provider: str) -> None:
@@ -99,9 +99,9 @@ async def test_a_lane_without_a_limit_never_waits(tables: Tables, operator: str,
 async def test_a_limit_lets_one_through_and_then_the_next_when_its_time_has_come(
     tables: Tables, operator: str, provider: str
 ) -> None:
-    await limited(tables, operator, provider, 6)
+    await limited(tables, operator, provider, 1)
     first, second = await take(tables, provider), await take(tables, provider)
-    await shift(tables, provider, 10)
+    await shift(tables, provider, 60)
     third, fourth = await take(tables, provider), await take(tables, provider)
 
     assert (first, third) == (0.0, 0.0)

@@ -25,6 +25,8 @@ from temporal_client import connect
 
 SERVERS = frozenset({"postgres", "temporal", "store"})
 FAST = StackOptions(fsync=False)
+# How long a server that is there may take to answer on a busy machine; one that is away refuses at once.
+PATIENCE_S = 60.0
 SUPERVISE = """
 import asyncio, signal, sys
 from pathlib import Path
@@ -42,6 +44,13 @@ try:
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
+
+
+@pytest.fixture(autouse=True)
+def patient_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that answers late is not away: no test here is about that."""
+    for limit in ("checkup_servers.TIMEOUT_S", "checkup_machine.PROGRAM_TIMEOUT_S", "running.ANSWER_TIMEOUT_S"):
+        monkeypatch.setattr(f"deploy.{limit}", PATIENCE_S)
 
 
 @pytest.fixture
@@ -90,7 +99,7 @@ async def nothing_left(root: Path) -> None:
 
 
 async def query(addresses: StackAddresses, statement: str) -> object:
-    connection = await asyncpg.connect(addresses.database_url, ssl=False, timeout=10)
+    connection = await asyncpg.connect(addresses.database_url, ssl=False, timeout=PATIENCE_S)
     try:
         return await connection.fetchval(statement)
     finally:
@@ -227,6 +236,7 @@ async def test_a_remembered_port_that_a_stranger_took_is_chosen_anew(root: Path)
     before = await stack.start()
     await stack.stop()
     with socket.socket() as stranger:
+        stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of before may not be forgotten yet
         stranger.bind(("127.0.0.1", int(before.store_url.rpartition(":")[2])))
         stranger.listen()
         after = await stack.start()

@@ -14,7 +14,7 @@ from contracts.statuses import SpendState
 from db import ledger
 from db.models import Spend
 from errors import OutcomeUnknown, ProviderBusy, ProviderCredentials, ProviderError, ProviderUnavailable
-from providers.base import LostJob
+from providers.base import JobReport, LostJob
 from providers.catalog import Catalog
 from providers.read_quota import ReadQuota
 from providers.wavespeed import WaveSpeedProvider
@@ -26,6 +26,8 @@ from tests.integration.test_notices import sent, told
 from tests.sandbox_server import SandboxServer, start_sandbox
 
 MODEL = "wavespeed-ai/flux-schnell"
+# Longer than any answer takes, the slow one of a test included.
+READ_TIMEOUT_S = 60.0
 # What a look at the named task meets, once.
 FAILED_LOOKS = [
     ("rate_limited", {"retry_after": "0"}, ProviderBusy),
@@ -51,7 +53,7 @@ class Office:
             key=SecretStr("wsk_test"),
             catalog=Catalog.load(),
             reads=ReadQuota(60_000, burst=1000),
-            read_timeout_s=0.5,
+            read_timeout_s=READ_TIMEOUT_S,
             word_within_s=0.0,
         )
         providers = {"wavespeed": self.provider}
@@ -59,6 +61,22 @@ class Office:
         self.buyer = Buyer(tables.database, providers, keeper, FAST)
         waiter = Waiter(tables.database, providers, WaitingRules(first_s=0.01))
         self.inquiry = Inquiry(tables.database, providers, self.buyer, waiter, timedelta(hours=1))
+
+    async def fail_next_look(self, fault: str, params: dict[str, str]) -> None:
+        """Let the next look at a task meet this; only what is slow is given up soon."""
+        await self.sandbox.arm(fault, operation="get", times=1, params=params)
+        poll = self.provider.poll
+
+        async def hurried(job_id: str) -> JobReport:
+            self.provider._read_timeout_s = 0.5
+            try:
+                return await poll(job_id)
+            finally:
+                self.provider._read_timeout_s = READ_TIMEOUT_S
+                self.provider.poll = poll  # type: ignore[method-assign]
+
+        if fault == "slow_answer":
+            self.provider.poll = hurried  # type: ignore[method-assign]
 
     async def lost(self) -> tuple[Spend, str]:
         """A purchase that was made and whose answer was lost; its task, which a webhook has named."""
@@ -89,7 +107,7 @@ async def test_a_task_that_a_webhook_named_is_asked_for_again_when_a_look_at_it_
     office: Office, fault: str, params: dict[str, str]
 ) -> None:
     spend, job_id = await office.lost()
-    await office.sandbox.arm(fault, operation="get", times=1, params=params)
+    await office.fail_next_look(fault, params)
     found = await office.buyer.lost.found_again(spend)
 
     assert (found.state, found.provider_job_id) == (SpendState.submitted, job_id)
@@ -101,7 +119,7 @@ async def test_the_reconciler_does_not_take_a_failed_look_for_a_word_either(
     office: Office, fault: str, params: dict[str, str], error: type[ProviderError]
 ) -> None:
     spend, job_id = await office.lost()
-    await office.sandbox.arm(fault, operation="get", times=1, params=params)
+    await office.fail_next_look(fault, params)
     with pytest.raises(error):
         await office.inquiry.ask(spend)
     word = await office.inquiry.ask(spend)

@@ -205,7 +205,8 @@ async def test_an_object_that_is_put_after_the_undo_is_removed_by_who_put_it(tab
     shop = Workshop(tables, at_once(PNG), Slow())
     order = await shop.order()
     stale = asyncio.create_task(shop.make(order))
-    await putting.wait()
+    async with asyncio.timeout(120):
+        await putting.wait()
     await shop.undo(order)
     may_go_on.set()
     with pytest.raises(ApplicationError):
@@ -333,8 +334,11 @@ async def test_a_worker_whose_clock_is_ahead_does_not_send_again_too_early(
         await ledger.mark_sent(session, await ledger.claim(session, order, PROMPT), window_s=40)
     monkeypatch.setattr(buying, "now", lambda: now() + timedelta(seconds=45))
     attempt = asyncio.create_task(shop.make(order))
-    while provider.looked_up < 5:  # noqa: ASYNC110 - the provider counts, it has no event
-        await asyncio.sleep(0.01)
+
+    async def looked_up_five_times() -> bool:
+        return provider.looked_up >= 5
+
+    await eventually(looked_up_five_times)
     attempt.cancel()
     await asyncio.wait({attempt})
 

@@ -9,6 +9,7 @@ from PIL import Image
 from sqlmodel import col, select
 from temporalio.exceptions import ApplicationError
 
+from activities import partials
 from contracts.pictures import PictureOrder
 from contracts.statuses import AssetRole, AssetState, Step
 from db.models import Asset, Event
@@ -21,6 +22,12 @@ from tests.integration.conftest import Tables
 from tests.integration.test_buying import Scripted
 from tests.integration.test_ledger import a_generation, an_order
 from tests.integration.test_making import PNG, Workshop, at_once
+
+
+@pytest.fixture(autouse=True)
+def no_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take long to keep one: it is not to be dropped for that."""
+    monkeypatch.setattr(partials, "KEEP_WITHIN_S", 100.0)
 
 
 def dim(colour: str) -> bytes:

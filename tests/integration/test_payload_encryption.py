@@ -37,6 +37,7 @@ from engine.schedules import ensure_schedule
 from engine.starts import GenerationStart
 from errors import PayloadUnreadable
 from temporal_client import connect, data_converter
+from tests.integration.patience import HTTP_S
 from tests.temporal_servers import dev_server
 
 FIRST: Final = "first:" + base64.b64encode(b"1" * 32).decode()
@@ -208,6 +209,10 @@ async def codec_server(**options: Any) -> AsyncIterator[str]:
         await serving
 
 
+def browser_at(url: str) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=url, timeout=HTTP_S)
+
+
 async def shown(address: str, workflow_id: str, *more: str) -> str:
     """What Temporal's own command line shows of a workflow."""
     command = [temporal_program(), "workflow", "show", "--address", address, "--workflow-id", workflow_id]
@@ -237,7 +242,7 @@ CLEAR: Final = {
 
 
 async def test_the_codec_server_answers_only_who_shows_its_token() -> None:
-    async with codec_server(token=TOKEN) as url, httpx.AsyncClient(base_url=url) as browser:
+    async with codec_server(token=TOKEN) as url, browser_at(url) as browser:
         refused = [
             await browser.post("/decode", json=CLEAR),
             await browser.post("/decode", json=CLEAR, headers={"Authorization": "Bearer a wrong one"}),
@@ -250,7 +255,7 @@ async def test_the_codec_server_answers_only_who_shows_its_token() -> None:
 
 
 async def test_what_the_codec_server_encodes_it_decodes() -> None:
-    async with codec_server() as url, httpx.AsyncClient(base_url=url) as browser:
+    async with codec_server() as url, browser_at(url) as browser:
         sealed = (await browser.post("/encode", json=CLEAR, headers={"X-Namespace": "default"})).json()
         opened = (await browser.post("/decode", json=sealed)).json()
 
@@ -262,7 +267,7 @@ async def test_only_pages_of_the_web_ui_may_ask_the_codec_server() -> None:
     asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type,x-namespace"}
     async with (
         codec_server(origins=["http://localhost:8233"]) as url,
-        httpx.AsyncClient(base_url=url) as browser,
+        browser_at(url) as browser,
     ):
         ours = await browser.options("/decode", headers={**asked, "Origin": "http://localhost:8233"})
         others = await browser.options("/decode", headers={**asked, "Origin": "https://evil.example"})
@@ -275,7 +280,7 @@ async def test_only_pages_of_the_web_ui_may_ask_the_codec_server() -> None:
 
 @pytest.mark.parametrize("body", ["", "[1]", "7", '{"payloads": 7}', '{"payloads": [{"data": 7}]}', "\x00"])
 async def test_a_body_that_is_none_of_temporals_is_a_problem_of_the_callers(body: str) -> None:
-    async with codec_server() as url, httpx.AsyncClient(base_url=url) as browser:
+    async with codec_server() as url, browser_at(url) as browser:
         answer = await browser.post("/decode", content=body, headers={"Content-Type": "application/json"})
 
     assert (answer.status_code, answer.headers["Content-Type"]) == (400, "application/problem+json")
@@ -284,7 +289,7 @@ async def test_a_body_that_is_none_of_temporals_is_a_problem_of_the_callers(body
 async def test_a_payload_of_a_key_that_is_gone_is_a_problem_that_names_it() -> None:
     sealed = await EncryptedPayloads(ring(SECOND)).encode([Payload(data=b"zebra")])
     body = json_format.MessageToDict(Payloads(payloads=sealed))
-    async with codec_server() as url, httpx.AsyncClient(base_url=url) as browser:
+    async with codec_server() as url, browser_at(url) as browser:
         answer = await browser.post("/decode", json=body)
 
     assert (answer.status_code, "'second'" in answer.json()["detail"]) == (400, True)

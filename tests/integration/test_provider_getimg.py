@@ -29,6 +29,7 @@ from errors import (
 from providers.base import Purchase, ReferenceImage
 from providers.catalog import Catalog
 from providers.getimg import GetimgProvider
+from tests.integration.patience import HTTP_S
 from tests.sandbox_server import SandboxServer, start_sandbox
 
 CATALOG = Catalog.load()
@@ -58,7 +59,9 @@ async def getimg(sandbox: SandboxServer) -> AsyncIterator[GetimgProvider]:
 @pytest.fixture
 async def api(sandbox: SandboxServer) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"authorization": f"Bearer {KEY}"}
-    async with httpx.AsyncClient(base_url=sandbox.getimg_url, headers=headers, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=sandbox.getimg_url, headers=headers, timeout=HTTP_S, trust_env=False
+    ) as client:
         yield client
 
 
@@ -245,7 +248,7 @@ async def test_a_lost_purchase_cannot_be_found_again(getimg: GetimgProvider, san
 
 async def test_a_slow_answer_is_given_up_at_the_deadline(getimg: GetimgProvider, sandbox: SandboxServer) -> None:
     with pytest.raises(DeadlineExceeded):
-        await getimg.submit(order("a fox [[sandbox fault=stuck]]", deadline_s=1))
+        await getimg.submit(order("a fox [[sandbox fault=stuck]]", deadline_s=5))
 
     assert len(await sandbox.charges()) == 1
 

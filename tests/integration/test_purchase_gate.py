@@ -1,10 +1,10 @@
 """The gate before a purchase, and what is told of purchases, over real tables and a provider that plays a script."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
@@ -12,6 +12,7 @@ from sqlalchemy import update
 from sqlmodel import col, select
 
 from activities.buying import Buyer
+from activities.buying_rules import BuyingRules
 from activities.cancellation import Wish
 from activities.failures import PurchaseEnded
 from activities.keeping import Keeper, KeepingRules
@@ -49,7 +50,8 @@ from providers.base import JobReport, LostJob
 from storage.memory import MemoryStorage
 from tests.crash.looking import until
 from tests.integration.conftest import Tables
-from tests.integration.test_buying import ABSENT, FAST, JOB, Scripted, a_purchase, ended_by
+from tests.integration.test_buying import ABSENT, FAST, JOB, SHORT_WINDOW, Scripted, a_purchase, ended_by
+from tests.integration.test_lanes import shift
 from tests.integration.test_ledger import a_generation, an_order, claimed
 
 PICTURE = JobReport(job_id="job-1", state="succeeded")
@@ -87,7 +89,7 @@ class Probed(Scripted):
 class Counter:
     """A shop whose provider, of this test's own, stands as the tables say."""
 
-    def __init__(self, tables: Tables, listener: Listener, provider: Probed) -> None:
+    def __init__(self, tables: Tables, listener: Listener, provider: Probed, rules: BuyingRules = FAST) -> None:
         self.tables = tables
         self.provider = provider
         self.name = provider.name = f"test-{uuid4().hex[:8]}"
@@ -96,9 +98,9 @@ class Counter:
         self.board = StandingBoard(tables.database, listener)
         self.witness = Witness(tables.database, self.board)
         self.gate = PurchaseGate(tables.database, self.board)
-        self.buyer = Buyer(tables.database, providers, keeper, FAST, gate=self.gate, witness=self.witness)
-        rules = WaitingRules(first_s=0.01, longest_s=0.01)
-        self.waiter = Waiter(tables.database, providers, rules, witness=self.witness)
+        self.buyer = Buyer(tables.database, providers, keeper, rules, gate=self.gate, witness=self.witness)
+        patience = WaitingRules(first_s=0.01, longest_s=0.01)
+        self.waiter = Waiter(tables.database, providers, patience, witness=self.witness)
         self.prober = Prober(tables.database, self.board, providers)
 
     async def order(self, *, deadline_s: int = 60) -> PictureOrder:
@@ -159,7 +161,8 @@ class Counter:
             return (await session.exec(query.limit(1))).one()
 
 
-OpenShop = Callable[[Probed], Awaitable[Counter]]
+class OpenShop(Protocol):
+    async def __call__(self, provider: Probed, rules: BuyingRules = FAST) -> Counter: ...
 
 
 @pytest.fixture
@@ -168,8 +171,8 @@ async def open_shop(tables: Tables) -> AsyncIterator[OpenShop]:
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(listener.listening())
 
-        async def opened(provider: Probed) -> Counter:
-            shop = Counter(tables, listener, provider)
+        async def opened(provider: Probed, rules: BuyingRules = FAST) -> Counter:
+            shop = Counter(tables, listener, provider, rules)
             await stack.enter_async_context(shop.board.noticing())
             return shop
 
@@ -226,7 +229,7 @@ async def test_waiting_for_a_paused_lane_ends_at_the_deadline(open_shop: OpenSho
     await shop.put(LaneMode.paused)
 
     with ended_by(LanePaused):
-        await shop.buy(deadline_s=2)
+        await shop.buy(deadline_s=6)
 
 
 async def test_a_draining_lane_still_makes_what_was_planned_for_it(open_shop: OpenShop) -> None:
@@ -265,7 +268,7 @@ async def test_what_makes_our_account_wait_does_not_make_a_tenants_own_account_w
 
 
 async def test_all_wait_when_the_provider_told_one_to_wait_and_no_attempt_is_made(open_shop: OpenShop) -> None:
-    shop = await open_shop(Probed([ProviderBusy(retry_after_s=1.5), *jobs(2)]))
+    shop = await open_shop(Probed([ProviderBusy(retry_after_s=5), *jobs(2)]))
     first = asyncio.create_task(shop.buy())
     await until(shop.is_busy, every_s=0.02)
     second = asyncio.create_task(shop.buy())
@@ -299,11 +302,12 @@ async def test_only_a_few_purchases_try_a_provider_that_comes_back(open_shop: Op
 
 async def test_a_models_own_limit_spreads_its_purchases(open_shop: OpenShop) -> None:
     shop = await open_shop(Probed(jobs(2)))
-    await shop.put(LaneMode.active, model="m", creates_per_minute=60)
+    await shop.put(LaneMode.active, model="m", creates_per_minute=1)
     await shop.buy()
     second = asyncio.create_task(shop.buy())
     await asyncio.wait({second}, timeout=0.3)
     sent = len(shop.provider.sent)
+    await shift(shop.tables, shop.name, 60)
 
     assert (sent, (await second).state) == (1, SpendState.submitted)
 
@@ -356,7 +360,7 @@ async def test_each_call_that_finds_nobody_is_counted_and_the_fifth_opens_the_br
 
 
 async def test_a_lost_answer_is_counted(open_shop: OpenShop) -> None:
-    shop = await open_shop(Probed([OutcomeUnknown(), JOB]))
+    shop = await open_shop(Probed([OutcomeUnknown(), JOB]), SHORT_WINDOW)
     await shop.buy()
 
     assert (await shop.standing()).traffic.failures == 1

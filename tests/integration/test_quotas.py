@@ -19,6 +19,7 @@ from db.engine import Database
 from db.models import Generation
 from db.quotas import accepted_at, first_id
 from errors import DailyQuotaExhausted, QueueFull
+from tests.integration.patience import PATIENT
 
 DAY = datetime(2026, 3, 1, tzinfo=UTC)
 FREE = st.none() | st.integers(0, 6)
@@ -28,7 +29,7 @@ HOURS = st.floats(min_value=-1, max_value=1, allow_nan=False) | st.floats(min_va
 
 @pytest.fixture(scope="module")
 async def database(postgres_url: str) -> AsyncIterator[Database]:
-    database = Database(postgres_url, pool_size=10)
+    database = Database(postgres_url, pool_size=10, patience=PATIENT)
     yield database
     await database.close()
 

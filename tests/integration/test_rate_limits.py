@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from db.engine import Database
 from db.rate_limits import WINDOW_US, Rate, Standing, take
+from tests.integration.patience import PATIENT
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 # Pauses that are long, short, none, and some microseconds beside the pace of a limit.
@@ -26,7 +27,7 @@ PAUSES = st.one_of(
 
 @pytest.fixture(scope="module")
 async def database(postgres_url: str) -> AsyncIterator[Database]:
-    database = Database(postgres_url, pool_size=10)
+    database = Database(postgres_url, pool_size=10, patience=PATIENT)
     yield database
     await database.close()
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from jsonschema import Draft202012Validator
 
+from tests.integration.patience import HTTP_S
 from tests.sandbox_server import SandboxServer, start_sandbox
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -23,7 +24,9 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
 @pytest.fixture
 async def api(sandbox: SandboxServer) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"authorization": "Bearer sk_x"}
-    async with httpx.AsyncClient(base_url=sandbox.getimg_url, headers=headers, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=sandbox.getimg_url, headers=headers, timeout=HTTP_S, trust_env=False
+    ) as client:
         yield client
 
 

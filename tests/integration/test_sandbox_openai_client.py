@@ -1,5 +1,6 @@
 """The unmodified openai client talks to the sandbox as it talks to OpenAI."""
 
+import asyncio
 import base64
 import io
 import json
@@ -14,6 +15,7 @@ from jsonschema import Draft202012Validator
 from openai.types import ModerationImageURLInputParam, ModerationTextInputParam
 from PIL import Image
 
+from tests.integration.patience import HTTP_S, waiting_for
 from tests.sandbox_server import SandboxServer, start_sandbox
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -239,10 +241,15 @@ async def test_a_wrong_key_is_refused_without_being_told_in_full(sandbox: Sandbo
 async def test_a_client_that_leaves_before_the_answer_pays(sandbox: SandboxServer) -> None:
     await sandbox.reset()
     headers = {"authorization": "Bearer sk-right-key"}
-    async with httpx.AsyncClient(headers=headers, timeout=0.3, trust_env=False) as impatient:
+    timeout = httpx.Timeout(HTTP_S, read=0.3)
+    async with httpx.AsyncClient(headers=headers, timeout=timeout, trust_env=False) as impatient:
         with pytest.raises(httpx.ReadTimeout):
             await impatient.post(
                 f"{sandbox.openai_url}/images/generations", json={"prompt": "a lake [[sandbox fault=stuck]]"}
             )
+
+    async with waiting_for("a charge"):
+        while not await sandbox.charges(billed="true"):  # noqa: ASYNC110 the change happens in another process
+            await asyncio.sleep(0.01)
 
     assert [row["billed"] for row in await sandbox.charges()] == [True]

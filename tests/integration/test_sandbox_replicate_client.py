@@ -42,7 +42,7 @@ async def test_a_prediction_is_created_waited_for_and_downloaded(client: Any, sa
 
 
 async def test_a_blocking_create_gives_data_uris_and_says_processing(client: Any) -> None:
-    prediction = await client.models.predictions.async_create(MODEL, input={"prompt": "a lake"}, wait=5)
+    prediction = await client.models.predictions.async_create(MODEL, input={"prompt": "a lake"}, wait=60)
 
     assert prediction.status == "processing"
     assert prediction.completed_at is None

@@ -15,6 +15,7 @@ from PIL import Image
 from sandbox.clock import from_iso
 from sandbox.keys import load_keys
 from sandbox.replicate.file_routes import download_signature
+from tests.integration.patience import HTTP_S, waiting_for
 from tests.sandbox_server import SandboxServer, start_sandbox
 
 SPECS = Path(__file__).parents[1] / "specs"
@@ -33,7 +34,9 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
 async def api(sandbox: SandboxServer) -> AsyncIterator[httpx.AsyncClient]:
     await sandbox.reset()
     headers = {"authorization": "Bearer r8_x"}
-    async with httpx.AsyncClient(base_url=sandbox.replicate_url, headers=headers, trust_env=False) as client:
+    async with httpx.AsyncClient(
+        base_url=sandbox.replicate_url, headers=headers, timeout=HTTP_S, trust_env=False
+    ) as client:
         yield client
 
 
@@ -299,8 +302,9 @@ async def test_a_data_uri_reference_is_shown_as_an_address_that_serves_it(api: h
 
 
 async def ended(api: httpx.AsyncClient, created: httpx.Response) -> dict[str, Any]:
-    while (body := await read(api, created))["completed_at"] is None:
-        pass
+    async with waiting_for("the end of a prediction"):
+        while (body := await read(api, created))["completed_at"] is None:
+            pass
     return body
 
 

@@ -8,6 +8,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.integration.patience import HTTP_S, waiting_for
 from tests.sandbox_server import SandboxServer, start_sandbox
 from tests.webhook_receiver import webhook_receiver
 
@@ -26,7 +27,7 @@ async def api(sandbox: SandboxServer) -> AsyncIterator[httpx.AsyncClient]:
     # No connection outlives the server that it was made to.
     limits = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(
-        base_url=sandbox.replicate_url, headers=headers, limits=limits, trust_env=False
+        base_url=sandbox.replicate_url, headers=headers, limits=limits, timeout=HTTP_S, trust_env=False
     ) as client:
         yield client
 
@@ -83,13 +84,15 @@ async def test_a_full_drawing_that_was_interrupted_is_painted_after_the_restart(
     created = (await api.post(CREATE, json={"input": {"prompt": "a lake [[sandbox duration=0]]"}})).json()
     assert sandbox.process is not None
     server = psutil.Process(sandbox.process.pid)
-    while not (painters := server.children(recursive=True)):
-        await api.get(created["urls"]["get"])
+    async with waiting_for("processes that paint"):
+        while not (painters := server.children(recursive=True)):
+            await api.get(created["urls"]["get"])
 
     await killed_and_started(sandbox)
-    orphans = (await asyncio.to_thread(psutil.wait_procs, painters, timeout=20))[1]
-    while (body := (await api.get(created["urls"]["get"])).json())["status"] == "processing":
-        pass
+    orphans = (await asyncio.to_thread(psutil.wait_procs, painters, timeout=60))[1]
+    async with waiting_for("the end of a prediction"):
+        while (body := (await api.get(created["urls"]["get"])).json())["status"] == "processing":
+            pass
 
     assert body["status"] == "succeeded"
     assert len((await api.get(body["output"][0])).content) > 20_000
@@ -104,8 +107,9 @@ async def test_an_unsent_webhook_is_sent_after_the_restart(sandbox: SandboxServe
         await sandbox.start()
         await sandbox.advance(101)
         first = await receiver.next()
-        while not await sandbox.webhooks(event="completed", prediction_id=created["id"]):
-            pass
+        async with waiting_for("the answer to a webhook"):
+            while not await sandbox.webhooks(event="completed", prediction_id=created["id"]):
+                pass
         await killed_and_started(sandbox)
 
         assert created["id"].encode() in first.body

@@ -12,6 +12,7 @@ from pydantic import SecretStr
 
 from api.provider_webhooks import make_verifiers
 from errors import WebhookRejected
+from tests.integration.patience import HTTP_S
 from tests.sandbox_server import SandboxServer, start_sandbox
 from tests.webhook_receiver import WebhookReceiver, webhook_receiver
 
@@ -30,7 +31,7 @@ async def sandbox(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[San
 async def api(sandbox: SandboxServer) -> AsyncIterator[httpx.AsyncClient]:
     await sandbox.reset()
     base_url, headers = f"{sandbox.wavespeed_url}/api/v3", {"authorization": "Bearer wsk_x"}
-    async with httpx.AsyncClient(base_url=base_url, headers=headers, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=base_url, headers=headers, timeout=HTTP_S, trust_env=False) as client:
         yield client
 
 
@@ -76,10 +77,10 @@ def conforms(schema: str, body: Any) -> None:
 async def test_the_sandboxs_answers_are_those_of_the_openapi_file(
     api: httpx.AsyncClient, sandbox: SandboxServer
 ) -> None:
-    created = await api.post(f"/{FLUX}", json={"prompt": "a lake [[sandbox duration=10]]"})
+    created = await api.post(f"/{FLUX}", json={"prompt": "a lake [[sandbox duration=1000]]"})
     await api.post(f"/{FLUX}", json={"prompt": "a lake [[sandbox fault=model_error]]"})
     running = await api.get(created.json()["data"]["urls"]["get"])
-    await sandbox.advance(11)
+    await sandbox.advance(1001)
     ended_well = await api.get(created.json()["data"]["urls"]["get"])
     listed = await api.post("/predictions", json={"page": 1, "page_size": 100})
     refused = await api.post(f"/{FLUX}", json={"prompt": "a lake", "n": 2})

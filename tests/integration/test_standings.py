@@ -60,11 +60,11 @@ async def age(tables: Tables, provider: str, minutes: int) -> None:
         await session.exec(update(TrafficMinute).where(mine).values(minute=earlier))
 
 
-async def is_due(tables: Tables, provider: str) -> None:
-    """As if the pause were over."""
+async def is_due(tables: Tables, provider: str, *, in_s: float = -1) -> None:
+    """As if the pause were over, or ended only then."""
     async with tables.database.transaction() as session:
         mine = col(Breaker.provider) == provider
-        await session.exec(update(Breaker).where(mine).values(retry_at=now() - timedelta(seconds=1)))
+        await session.exec(update(Breaker).where(mine).values(retry_at=now() + timedelta(seconds=in_s)))
 
 
 async def test_who_is_unknown_stands_well(tables: Tables, provider: str) -> None:
@@ -166,13 +166,14 @@ async def test_it_closes_after_a_probe_and_two_pictures_and_one_failure_does_not
 
 async def test_a_failed_probe_leaves_it_open_for_longer(tables: Tables, provider: str) -> None:
     await fail(tables, provider, times=5)
+    before = now()
     await probe(tables, provider, well=False)
     async with tables.database.transaction() as session:
         row = (await session.exec(select(Breaker).where(Breaker.provider == provider))).one()
 
     assert (row.state, row.openings) == (BreakerState.open, 2)
     assert row.retry_at is not None
-    assert row.retry_at > now() + RULES.pause(1)
+    assert row.retry_at >= before + RULES.pause(2)
 
 
 async def claim(tables: Tables, *providers: str) -> list[tuple[str, str]]:
@@ -181,11 +182,17 @@ async def claim(tables: Tables, *providers: str) -> list[tuple[str, str]]:
 
 
 async def test_one_process_probes_at_a_time_and_only_when_the_pause_is_over(tables: Tables, provider: str) -> None:
+    before = now()
     await fail(tables, provider, times=5)
+    async with tables.database.transaction() as session:
+        row = (await session.exec(select(Breaker).where(Breaker.provider == provider))).one()
+    await is_due(tables, provider, in_s=3600)
     too_early = await claim(tables, provider)
     await is_due(tables, provider)
     claims = await asyncio.gather(*(claim(tables, provider) for _ in range(5)))
 
+    assert row.retry_at is not None
+    assert row.retry_at >= before + RULES.pause(1)
     assert too_early == []
     assert sorted(claims) == [[], [], [], [], [(provider, "")]]
 

@@ -4,11 +4,10 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -21,6 +20,7 @@ import pytest
 from miniopy_async.api import Minio
 from yarl import URL
 
+from deploy.stack_ports import claimed, find_free_port
 from errors import ObjectMissing, StorageError, StorageFull, StorageUnavailable
 from storage.base import NewObject, ObjectStorage, StoredObject
 from storage.bodies import chunks_of, read_whole
@@ -39,9 +39,10 @@ class Gateway:
         self._folder = folder
         self._meta = f"sqlite3://{folder / 'meta.db'}"
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._address = f"127.0.0.1:{free.getsockname()[1]}"
+        port = find_free_port()
+        self._claim = ExitStack()  # it is to be started again where it was
+        self._claim.enter_context(claimed([port]))
+        self._address = f"127.0.0.1:{port}"
         limit = ["--capacity", capacity] if capacity else []
         bucket = ["--storage", "file", "--bucket", f"{folder / 'data'}/", "--trash-days", "0"]
         subprocess.run([JUICEFS, "format", *bucket, *limit, self._meta, "pictures"], check=True, capture_output=True)
@@ -71,6 +72,10 @@ class Gateway:
             self._process.send_signal(with_signal)
             self._process.wait(timeout=30)
             self._process = None
+
+    def close(self) -> None:
+        self.stop()
+        self._claim.close()
 
     def storage(
         self,
@@ -108,7 +113,7 @@ async def gateway(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gat
     started = Gateway(tmp_path_factory.mktemp("gateway"))
     await started.start()
     yield started
-    started.stop()
+    started.close()
 
 
 @pytest.fixture
@@ -116,7 +121,7 @@ def own_gateway(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway that the test may kill."""
     own = Gateway(tmp_path)
     yield own
-    own.stop()
+    own.close()
 
 
 @pytest.fixture
@@ -124,7 +129,7 @@ def small_gateway(tmp_path: Path) -> Iterator[Gateway]:
     """A gateway with room for 20 MB."""
     small = Gateway(tmp_path, capacity="20M")
     yield small
-    small.stop()
+    small.close()
 
 
 @pytest.fixture(params=["memory", "minio"])
@@ -203,20 +208,21 @@ async def test_stat_tells_all_that_put_was_told(store: ObjectStorage) -> None:
         metadata={"generation": "0195-ab", "model": "openai/gpt-image-2.5-flare", "prompt-hash": "ab" * 32},
         tags={"tenant": "local", "step": "avatar", "odd": "a b+c/=:@._-"},
     )
-    before = datetime.now(UTC) - timedelta(seconds=2)
+    before = datetime.now(UTC)
 
     stored = await store.put(told, chunks_of(body), len(body))
+    took = datetime.now(UTC) - before
     seen = await store.stat("facts.webp")
 
-    # A put is dated by its answer, which may come in the second after the object's own.
-    assert timedelta(0) <= stored.modified_at - seen.modified_at <= timedelta(seconds=2)
+    # A put is dated by its answer, which comes after the object's own time, and both are in whole seconds.
+    assert timedelta(0) <= stored.modified_at - seen.modified_at <= took + timedelta(seconds=2)
     assert replace(seen, modified_at=stored.modified_at) == stored
     assert seen.content_type == "image/webp"
     assert seen.sha256 == told.sha256
     assert seen.metadata == told.metadata
     assert seen.tags == told.tags
     assert seen.etag
-    assert before <= seen.modified_at <= datetime.now(UTC) + timedelta(seconds=2)
+    assert before - timedelta(seconds=2) <= seen.modified_at <= datetime.now(UTC) + timedelta(seconds=2)
 
 
 async def test_put_replaces_what_was_there(store: ObjectStorage) -> None:
@@ -358,12 +364,14 @@ async def test_listing_is_by_prefix_and_in_byte_order(store: ObjectStorage) -> N
 
 
 async def test_a_listing_shows_size_etag_and_time_only(store: ObjectStorage) -> None:
+    before = datetime.now(UTC)
     stored = await put(store, "one", b"12345")
+    took = datetime.now(UTC) - before
 
     [listed] = [found async for found in store.list_prefix("")]
 
     assert (listed.size_bytes, listed.etag) == (5, stored.etag)
-    assert abs(listed.modified_at - stored.modified_at) < timedelta(seconds=2)
+    assert abs(listed.modified_at - stored.modified_at) < took + timedelta(seconds=2)
     assert (listed.content_type, listed.sha256, listed.metadata, listed.tags) == ("", None, {}, {})
 
 

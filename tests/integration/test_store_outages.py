@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from decimal import Decimal
 
 import pytest
+from sqlmodel import col, update
 from temporalio.exceptions import ApplicationError
 
 from activities.buying import Buyer
@@ -13,17 +14,23 @@ from activities.keeping import KeepingRules
 from contracts.pictures import PictureMade, PictureOrder
 from contracts.statuses import Billed, SpendState
 from db import ledger
+from db.columns import now
+from db.models import Spend
 from errors import PolicyRefused, StorageError, StorageFull, StorageUnavailable
 from providers.base import FinishedPicture, JobReport, Purchase, RemoteFile
 from storage.base import NewObject, StoredObject
 from storage.memory import MemoryStorage
 from storage.write_probe import PREFIX, WriteProbe
 from tests.integration.conftest import Tables
+from tests.integration.patience import waiting_for
 from tests.integration.test_buying import FAST, JOB, Scripted, a_purchase
 from tests.integration.test_ledger import PROMPT
 from tests.integration.test_making import PNG, Workshop, a_png, at_once
 
-GIVES_UP_SOON = KeepingRules(after_deadline_s=0, at_least_s=0.3)
+IN_TIME_S = 60  # a deadline that a busy machine does not miss before it has bought
+# A second after the purchase began, if its deadline is IN_TIME_S.
+GIVES_UP_SOON = KeepingRules(after_deadline_s=1 - IN_TIME_S, at_least_s=0.3)
+GIVES_UP_AT_THE_DEADLINE = KeepingRules(after_deadline_s=0)
 
 
 class Refusing(MemoryStorage):
@@ -72,6 +79,13 @@ async def priced(shop: Workshop, **changes: object) -> PictureOrder:
     return order.model_copy(update={"candidate": candidate} | changes)
 
 
+async def is_late(tables: Tables, order: PictureOrder) -> None:
+    """As if the deadline of its purchase were over."""
+    async with tables.database.transaction() as session:
+        mine = col(Spend.generation_id) == order.generation_id
+        await session.exec(update(Spend).where(mine).values(deadline_at=now()))
+
+
 @pytest.mark.parametrize("error", [StorageUnavailable, StorageFull])
 async def test_a_paid_answer_waits_in_memory_until_the_store_takes_it(
     tables: Tables, error: type[StorageError]
@@ -89,7 +103,7 @@ async def test_a_paid_answer_that_cannot_be_kept_is_settled_as_paid_and_not_boug
 ) -> None:
     dear = FinishedPicture(body=PNG.body, content_type="image/png", cost_usd=Decimal("0.041"))
     shop = Workshop(tables, at_once(dear), Refusing(error, refusals=1000), GIVES_UP_SOON)
-    order = await priced(shop, deadline_s=5)
+    order = await priced(shop, deadline_s=IN_TIME_S)
     first, second = await fails(shop, order), await fails(shop, order)
     spend = await shop.spend(order)
 
@@ -106,8 +120,9 @@ async def test_a_client_who_gives_up_a_paid_answer_pays_for_it(tables: Tables) -
     order = await priced(shop)
     spend = await shop.spend(order)
     buying = asyncio.create_task(buyer.submitted(spend, a_purchase(spend), wish))
-    while storage.refusals == 1000:  # noqa: ASYNC110 - the store counts, it has no event
-        await asyncio.sleep(0.01)
+    async with waiting_for("a put that was refused"):
+        while storage.refusals == 1000:  # noqa: ASYNC110 - the store counts, it has no event
+            await asyncio.sleep(0.01)
     wish.is_there = True
     buying.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -136,7 +151,7 @@ async def test_a_store_that_takes_no_writes_up_to_the_deadline_ends_the_purchase
     storage = Refusing(StorageFull, refusals=0)
     storage.takes_no_writes = True
     shop = Workshop(tables, at_once(), storage)
-    order = await priced(shop, deadline_s=1)
+    order = await priced(shop, deadline_s=5)  # it is waited for, but longer than the way to the gate takes
     failure = await fails(shop, order)
     spend = await shop.spend(order)
 
@@ -192,13 +207,15 @@ async def test_a_job_whose_picture_finds_no_room_is_tried_again_and_kept_when_th
 async def test_a_job_whose_picture_finds_no_room_in_time_is_settled_as_paid(
     tables: Tables, told: Decimal | None, settled: str
 ) -> None:
-    shop = Workshop(tables, Finished(cost_usd=told), Refusing(StorageFull, refusals=1000), GIVES_UP_SOON)
-    order = await priced(shop, deadline_s=1)
+    refusing = Refusing(StorageFull, refusals=1000)
+    shop = Workshop(tables, Finished(cost_usd=told), refusing, GIVES_UP_AT_THE_DEADLINE)
+    order = await priced(shop, deadline_s=IN_TIME_S)
+    in_time = await fails(shop, order)
+    await is_late(tables, order)
     failure = await fails(shop, order)
-    while not failure.non_retryable:
-        failure = await fails(shop, order)
     spend = await shop.spend(order)
 
+    assert (in_time.type, in_time.non_retryable, failure.non_retryable) == ("storage_full", False, True)
     assert (failure.type, failure.details[0]["billed"]) == ("storage_full", "yes")
     assert (spend.state, spend.billed, spend.cost_usd) == (SpendState.settled, Billed.yes, Decimal(settled))
     assert spend.error_code == "storage_full"

@@ -19,6 +19,7 @@ from providers.catalog import Catalog
 from providers.getimg import GetimgProvider
 from storage.memory import MemoryStorage
 from tests.integration.conftest import Tables
+from tests.integration.patience import waiting_for
 from tests.integration.test_buying import FAST, Scripted, a_purchase
 from tests.integration.test_ledger import a_generation, an_order, claimed
 from tests.integration.test_making import PNG, Workshop, at_once
@@ -105,8 +106,9 @@ async def test_a_client_who_gives_a_paid_picture_up_while_it_is_downloaded_pays_
     async with a_till(tables, downloaded(Silence())) as till:
         order = await till.order()
         buying = asyncio.create_task(till.buy(order))
-        while len(till.server.requests) < 2:  # noqa: ASYNC110 - the server counts, it has no event
-            await asyncio.sleep(0.01)
+        async with waiting_for("a download"):
+            while len(till.server.requests) < 2:  # noqa: ASYNC110 - the server counts, it has no event
+                await asyncio.sleep(0.01)
         till.wish.is_there = True
         buying.cancel()
         with pytest.raises(asyncio.CancelledError):

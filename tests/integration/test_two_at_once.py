@@ -21,6 +21,7 @@ from db.models import Spend
 from providers.base import FinishedPicture
 from providers.catalog import Catalog
 from tests.integration.conftest import Tables
+from tests.integration.patience import waiting_for
 from tests.integration.test_further_runs import DONE, WithJobs, adopt, in_review
 from tests.integration.test_ledger import PROMPT, a_generation, an_order
 from tests.integration.test_making import PNG, Workshop, at_once
@@ -119,7 +120,8 @@ async def test_a_picture_that_is_stored_while_its_generation_is_closed_and_the_c
         await real_close_open(session, generation_id)
 
     async def close() -> None:
-        await _passed(has_purchase)
+        async with waiting_for("a purchase that is being settled"):
+            await has_purchase.wait()
         async with tables.database.transaction() as session:
             await lives.close(session, Closing(generation_id=order.generation_id, outcome="failed"))
 

@@ -22,6 +22,7 @@ from db.reports import Reports
 from db.usage import UsageWanted
 from errors import InvalidRequest
 from tests.integration.conftest import Tables
+from tests.integration.patience import PATIENT
 
 FIRST_DAY = datetime(2026, 3, 1, tzinfo=UTC)
 DAYS = 3
@@ -299,7 +300,7 @@ async def test_groups_and_totals_are_of_one_moment(tables: Tables) -> None:
     paid = Bought("one", "fast", SpendState.settled, 1, Decimal(2), Decimal("1.25"), made=True)
     tenant_id = await keep(tables, [an_image(Status.failed, paid)])
     wanted = UsageWanted(tenant_id, FIRST_DAY.date(), FIRST_DAY.date(), (UsageGroup.provider,))
-    reports = Reports(tables.url)
+    reports = Reports(tables.url, patience=PATIENT)
 
     async with reports.snapshot() as session:
         lines = await usage.first_lines(session, wanted, limit=10)
@@ -313,7 +314,7 @@ async def test_groups_and_totals_are_of_one_moment(tables: Tables) -> None:
 
 
 async def test_what_takes_too_long_is_ended_at_the_server_and_to_be_asked_for_in_parts(tables: Tables) -> None:
-    reports = Reports(tables.url, within_s=0.5)
+    reports = Reports(tables.url, within_s=3, patience=PATIENT)  # its connection is made within as long, too
     with pytest.raises(InvalidRequest, match="fewer days"):
         async with reports.snapshot() as session:
             await (await session.connection()).execute(text("select pg_sleep(600)"))

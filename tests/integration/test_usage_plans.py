@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -15,11 +16,12 @@ from sqlalchemy.engine import make_url
 from contracts.budgets import BudgetOf, Period
 from contracts.usage import UsageGroup
 from db import bills, budgets, migrate, usage
-from db.engine import Database, DatabasePatience
+from db.engine import Database
 from db.models import ApiKey
 from db.money_models import Budget
 from db.reports import Reports
 from db.usage import UsageWanted
+from tests.integration.patience import PATIENT
 
 MANY = UUID(int=1)
 ROWS = 30_000
@@ -61,7 +63,7 @@ async def crowded(postgres_url: str) -> AsyncIterator[Database]:
     await connection.close()
     own = url.set(database="usage_tests").render_as_string(hide_password=False)
     await migrate.upgrade(own)
-    database = Database(own, pool_size=1, patience=DatabasePatience(command_s=120))
+    database = Database(own, pool_size=1, patience=replace(PATIENT, command_s=120))
     values = {"many": MANY, "rows": ROWS}
     async with database.transaction() as session:
         connected = await session.connection()
@@ -123,7 +125,7 @@ YEAR = UsageWanted(MANY, date(2026, 1, 1), date(2027, 1, 1), (UsageGroup.session
 @pytest.fixture
 async def reports(crowded: Database) -> AsyncIterator[Reports]:
     """What the API reads usage with, as patient as it is."""
-    reports = Reports(crowded.url)
+    reports = Reports(crowded.url, patience=PATIENT)
     yield reports
     await reports.close()
 

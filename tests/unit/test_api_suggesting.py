@@ -82,9 +82,10 @@ async def test_a_model_that_takes_too_long_is_not_waited_for(monkeypatch: pytest
 
 
 @asynccontextmanager
-async def language_model(script: Script) -> AsyncIterator[tuple[OpenAIRewriter, Server]]:
+async def language_model(script: Script, *, timeout_s: float = 60) -> AsyncIterator[tuple[OpenAIRewriter, Server]]:
     async with provider_server(script) as server:
-        asked = OpenAIRewriter(key=SecretStr("secret"), model="a-model", base_url=f"{server.url}/v1", timeout_s=0.5)
+        url = f"{server.url}/v1"
+        asked = OpenAIRewriter(key=SecretStr("secret"), model="a-model", base_url=url, timeout_s=timeout_s)
         try:
             yield asked, server
         finally:
@@ -117,7 +118,6 @@ async def test_a_language_model_may_see_no_other_words(content: object) -> None:
     ("script", "error"),
     [
         (lambda _: HangUp(), ProviderUnreachable),
-        (lambda _: Silence(), ProviderUnreachable),
         (lambda _: json_reply({"error": {"code": "invalid_api_key"}}, 401), ProviderCredentials),
         (lambda _: json_reply({}, 500), ProviderUnavailable),
         (lambda _: Reply(200, b"<html>", {"Content-Type": "text/html"}), ProviderUnavailable),
@@ -129,4 +129,10 @@ async def test_whatever_goes_wrong_at_the_model_is_an_error_of_our_tree(
 ) -> None:
     async with language_model(script) as (model, _):
         with pytest.raises(error):
+            await model.rewritten(GORY, [])
+
+
+async def test_a_language_model_that_never_answers_is_given_up() -> None:
+    async with language_model(lambda _: Silence(), timeout_s=0.5) as (model, _):
+        with pytest.raises(ProviderUnreachable):
             await model.rewritten(GORY, [])

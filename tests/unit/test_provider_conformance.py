@@ -38,26 +38,27 @@ from tests.provider_server import Answer, HangUp, Reply, Request, Silence, json_
 
 CATALOG = Catalog.load()
 KEY = "key-that-must-not-be-seen"
+PATIENT_S = 60.0  # where a vendor answers
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR and so on \x00\x00\x00\x00IEND\xaeB`\x82"
 
 
-def replicate(url: str, timeout_s: float = 5.0) -> ImageProvider:
+def replicate(url: str, timeout_s: float = PATIENT_S) -> ImageProvider:
     quota = ReadQuota(60_000, burst=1000)
     return ReplicateProvider(
         base_url=url, token=SecretStr(KEY), catalog=CATALOG, reads=quota, submit_timeout_s=timeout_s
     )
 
 
-def openai(url: str, timeout_s: float = 5.0) -> ImageProvider:
+def openai(url: str, timeout_s: float = PATIENT_S) -> ImageProvider:
     return OpenAIImagesProvider(base_url=f"{url}/v1", key=SecretStr(KEY), catalog=CATALOG, submit_timeout_s=timeout_s)
 
 
-def wavespeed(url: str, timeout_s: float = 5.0) -> ImageProvider:
+def wavespeed(url: str, timeout_s: float = PATIENT_S) -> ImageProvider:
     quota = ReadQuota(60_000, burst=1000)
     return WaveSpeedProvider(base_url=url, key=SecretStr(KEY), catalog=CATALOG, reads=quota, submit_timeout_s=timeout_s)
 
 
-def getimg(url: str, timeout_s: float = 5.0) -> ImageProvider:
+def getimg(url: str, timeout_s: float = PATIENT_S) -> ImageProvider:
     return GetimgProvider(base_url=url, key=SecretStr(KEY), catalog=CATALOG, answer_timeout_s=timeout_s)
 
 
@@ -114,7 +115,7 @@ def purchase(vendor: Vendor, *references: ReferenceImage) -> Purchase:
 
 @asynccontextmanager
 async def calling(
-    vendor: Vendor, answer: Answer, timeout_s: float = 5.0
+    vendor: Vendor, answer: Answer, timeout_s: float = PATIENT_S
 ) -> AsyncIterator[tuple[ImageProvider, list[Request]]]:
     async with provider_server(lambda _: answer) as server:
         provider = vendor.build(server.url, timeout_s)
@@ -247,10 +248,14 @@ async def test_after_the_request_has_left_a_failure_never_says_that_nothing_was_
 
 @each_vendor
 async def test_an_answer_that_does_not_come_in_time_leaves_the_outcome_unknown(vendor: Vendor) -> None:
-    async with calling(vendor, Silence(), timeout_s=0.3) as (provider, requests):
-        with pytest.raises(OutcomeUnknown):
-            await provider.submit(purchase(vendor))
+    for timeout_s in (0.3, 3, 30):  # a busy machine may need more of it to have the request there
+        async with calling(vendor, Silence(), timeout_s) as (provider, requests):
+            with pytest.raises((OutcomeUnknown, ProviderUnreachable)) as caught:
+                await provider.submit(purchase(vendor))
+        if requests:
+            break
 
+    assert caught.type is OutcomeUnknown
     assert len(requests) == 1
 
 

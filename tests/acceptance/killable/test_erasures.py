@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from contracts.erasures import Receipt
 from contracts.receipts import Receipts
-from tests.acceptance.client import Diorama, Json, only_avatar
+from tests.acceptance.client import LONG, Diorama, Json, answered, only_avatar
 from tests.acceptance.everywhere import histories_with, keys_with, lines_with, rows_with
 from tests.acceptance.killable.test_exactly_once import engine_of
 from tests.crash.boundaries import Boundary
@@ -62,7 +62,7 @@ async def amounts(diorama: Diorama, ids: list[str]) -> dict[str, Decimal]:
 
 async def erased(diorama: Diorama, erasure: Json) -> Json:
     async def look() -> Json:
-        answer: Json = (await diorama.http.get(erasure["links"]["self"])).json()
+        answer: Json = (await answered(lambda: diorama.http.get(erasure["links"]["self"]))).json()
         return answer
 
     found: Json = await diorama.until(look, lambda seen: seen["verified_at"] is not None, within_s=150)
@@ -99,10 +99,9 @@ async def test_a_user_is_forgotten_although_the_worker_is_killed_in_the_middle(
         await diorama.ended(one["id"])
     other = await diorama.ended((await diorama.post(only_avatar(user_id="somebody-else")))["id"])
     before = await amounts(diorama, [one["id"] for one in ended])
-    await diorama.settings(duration_s=60)
     hooks.statuses[:] = [500]  # what is told of the next end is still on its way when that is erased
-    running = await diorama.post(only_avatar(f", running {word}", **about))
-    await diorama.stage_is(running["id"], "waiting")
+    running = await diorama.post(only_avatar(f", running {word} {LONG}", **about))
+    await diorama.bought(running["id"])
     assert await rows_with(diorama, word)
 
     points.arm(IN_THE_MIDDLE, "kill")

@@ -23,7 +23,7 @@ from deploy.programs import PYTHON
 from deploy.python_path import PYTHON_PATH
 from deploy.stack_ports import find_free_port
 from temporal_client import connect
-from tests.acceptance.client import Diorama, Json, chain, only_avatar
+from tests.acceptance.client import LONG, PATIENCE_S, Diorama, Json, answered, chain, only_avatar
 from tests.crash.boundaries import MOMENTS, Boundary
 from tests.crash.points import ArmedPoints
 
@@ -50,11 +50,15 @@ async def _pid(diorama: Diorama) -> int | None:
 
 
 async def once(diorama: Diorama, body: Json, key: str) -> httpx.Response | None:
-    """The answer to one POST; None when the connection was lost."""
+    """The answer to one POST, which comes again as it is told to; None when the connection was lost."""
     try:
-        return await diorama.http.post("/v1/generations", json=body, headers={"Idempotency-Key": key})
+        return await posted(diorama.http, body, key)
     except httpx.TransportError:
         return None
+
+
+async def posted(http: httpx.AsyncClient, body: Json, key: str) -> httpx.Response:
+    return await answered(lambda: http.post("/v1/generations", json=body, headers={"Idempotency-Key": key}))
 
 
 @pytest.mark.parametrize("boundary", BETWEEN_ROW_AND_ANSWER, ids=str)
@@ -126,17 +130,14 @@ async def test_fifty_requests_with_one_key_at_two_processes_are_one_generation(
     diorama: Diorama, tmp_path: Path
 ) -> None:
     key = f"key-{uuid4()}"
-    headers = dict(diorama.http.headers) | {"Idempotency-Key": key}
+    headers = dict(diorama.http.headers)
     async with (
         second_api(diorama.stack, tmp_path) as url,
-        httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as other,
+        httpx.AsyncClient(base_url=url, headers=headers, timeout=PATIENCE_S) as other,
     ):
         await diorama.until(lambda: serves(url), bool)
         body = only_avatar()
-        posts = [
-            one.post("/v1/generations", json=body, headers=headers) for one in (diorama.http, other) for _ in range(25)
-        ]
-        answers = await asyncio.gather(*posts)
+        answers = await asyncio.gather(*(posted(one, body, key) for one in (diorama.http, other) for _ in range(25)))
     accepted = answers[0].json()
     diorama.started.append(accepted["id"])
     ended = await diorama.ended(accepted["id"])
@@ -186,12 +187,13 @@ async def is_all(diorama: Diorama, generation_id: str, seen: list[int]) -> bool:
 
 
 async def test_followers_see_each_event_once_although_the_api_is_killed_and_restarted(diorama: Diorama) -> None:
-    accepted = await diorama.post(chain(scene="[[sandbox duration=6]]"))
+    accepted = await diorama.post(chain(scene=LONG))
     followers = [asyncio.create_task(followed(diorama, accepted["id"], visit)) for visit in (by_sse, by_websocket) * 2]
-    await diorama.stage_is(accepted["id"], "scene: waiting")
+    await diorama.bought(accepted["id"], "scene")
     await diorama.stack.kill("api")
     await diorama.stack.start_service("api")
     await diorama.stack.restart("api")
+    await diorama.wind_sandbox()
     seen = await asyncio.gather(*followers)
     ended = await diorama.ended(accepted["id"])
 

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from commands.exit_codes import ExitCode
 from contracts.statuses import Billed, SpendState
 from db.models import Spend
-from tests.acceptance.client import Diorama, Json, chain, only_avatar
+from tests.acceptance.client import LONG, Diorama, Json, chain, only_avatar
 
 ROOT = Path(__file__).parents[3]
 REVIEWS = "/v1/operations/reviews"
@@ -142,13 +142,14 @@ async def test_a_job_cannot_be_adopted_at_a_provider_without_jobs(diorama: Diora
 
 async def forgotten_job(diorama: Diorama) -> tuple[str, Spend, str]:
     """A purchase with a job at the provider, of which our ledger has lost the id: its worker died, and a disk after it."""
-    accepted = await diorama.post(only_avatar("[[sandbox duration=2]]"))
-    await diorama.stage_is(accepted["id"], "waiting")
+    accepted = await diorama.post(only_avatar(LONG))
+    await diorama.bought(accepted["id"])
     await diorama.stack.kill("worker")
     (spend,) = await diorama.spends(accepted["id"])
     forget = text("update spend set state = 'unknown', billed = 'unknown', provider_job_id = null where id = :id")
     async with diorama.database.transaction() as session:
         await (await session.connection()).execute(forget, {"id": spend.id})
+    await diorama.wind_sandbox()
     await diorama.stack.start_service("worker")
     ended = await diorama.ended(accepted["id"], within_s=150)
     assert ended["status"] == "needs_review"

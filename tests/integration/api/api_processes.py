@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -14,6 +13,9 @@ import httpx
 from pydantic import SecretStr
 
 from config import Settings
+from deploy.stack_ports import find_free_port
+from tests.integration.api.running_api import eventually
+from tests.integration.patience import HTTP_S
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,41 +30,46 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("DIORAMA_")} | texts
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port: int = listening.getsockname()[1]
-    return port
+def _free_ports(count: int) -> list[int]:
+    ports: list[int] = []
+    for _ in range(count):
+        ports.append(find_free_port(ports))
+    return ports
 
 
-async def _is_alive(url: str, processes: asyncio.subprocess.Process) -> None:
-    async with httpx.AsyncClient(base_url=url) as client:
-        while not await _answers(client):
-            assert processes.returncode is None, "the APIs ended before they had started"
-            await asyncio.sleep(0.1)
+def _said(log: Path) -> str:
+    return log.read_text("utf-8", errors="replace")
 
 
-async def _answers(client: httpx.AsyncClient) -> bool:
-    try:
-        return (await client.get("/healthz")).status_code == 200
-    except httpx.TransportError:
-        return False
+async def _is_alive(url: str, processes: asyncio.subprocess.Process, log: Path) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=HTTP_S) as client:
+
+        async def answers() -> bool:
+            assert processes.returncode is None, f"an API ended before all had started:\n{_said(log)}"
+            try:
+                return (await client.get("/healthz")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(answers)
 
 
 @asynccontextmanager
-async def api_processes(settings: Settings, count: int) -> AsyncIterator[list[str]]:
-    """The URLs of so many processes with these settings, started together; they end with the block."""
-    ports = [_free_port() for _ in range(count)]
-    processes = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.integration.api.forked_apis", *map(str, ports)),
-        cwd=ROOT,
-        env=_environment(settings),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,  # so that all of them can be ended at once
-    )
+async def api_processes(settings: Settings, count: int, *, log: Path) -> AsyncIterator[list[str]]:
+    """The URLs of so many processes with these settings, started together; they end with the block. `log`: what they say."""
+    ports = _free_ports(count)
+    with log.open("ab") as out:
+        processes = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.integration.api.forked_apis", *map(str, ports)),
+            cwd=ROOT,
+            env=_environment(settings),
+            stdout=out,
+            stderr=out,
+            start_new_session=True,  # so that all of them can be ended at once
+        )
     urls = [f"http://127.0.0.1:{port}" for port in ports]
     try:
-        await asyncio.gather(*(_is_alive(url, processes) for url in urls))
+        await asyncio.gather(*(_is_alive(url, processes, log) for url in urls))
         yield urls
     finally:
         with suppress(ProcessLookupError):

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx2
 import openai
 
 from contracts.statuses import AssetRole, AssetState, Step
@@ -14,13 +15,39 @@ from db.columns import now
 from db.models import Asset
 from storage.base import NewObject, object_key
 from tests.integration.api.running_api import RunningApi, Tenant, eventually, png
+from tests.integration.patience import HTTP_S
 
 PICTURES = (png(64, 48), png(32, 32), png(48, 64))
+# The client's own, but for the 5 s that a connection may take.
+TIMEOUT = openai.Timeout(openai.DEFAULT_TIMEOUT.read, connect=HTTP_S)
 
 
 def client_of(tenant: Tenant, **options: Any) -> openai.AsyncOpenAI:
-    """The unmodified client: only its base URL and its key are ours."""
-    return openai.AsyncOpenAI(api_key=tenant.key, base_url=f"{tenant.api.url}/v1", **({"max_retries": 0} | options))
+    """The unmodified client: only its base URL, its key and its patience are ours."""
+    usual: dict[str, Any] = {"api_key": tenant.key, "max_retries": 0, "timeout": TIMEOUT}
+    return openai.AsyncOpenAI(base_url=f"{tenant.api.url}/v1", **(usual | options))
+
+
+class GivesUpOnce(httpx2.AsyncHTTPTransport):
+    """The wire of a client whose first request meets its read time-out, as soon as `is_time` has returned."""
+
+    def __init__(self, is_time: Callable[[], Awaitable[object]]) -> None:
+        super().__init__()
+        self._is_time = is_time
+        self._gave_up = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send it on."""
+        if self._gave_up:
+            return await super().handle_async_request(request)
+        self._gave_up = True
+        asking = asyncio.ensure_future(super().handle_async_request(request))
+        try:
+            await self._is_time()
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        raise httpx2.ReadTimeout("given up", request=request)
 
 
 async def body_in_store(api: RunningApi, tenant_id: UUID, generation_id: str, step: str, body: bytes) -> dict[str, Any]:
@@ -81,11 +108,13 @@ async def newest(tenant: Tenant, count: int = 1) -> str:
 
 @asynccontextmanager
 async def worked_on(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
-    """A worker's part beside the block; what goes wrong in it ends the block."""
+    """A worker's part beside the block; what goes wrong in it ends the block, which is not to end without it."""
 
     async def worker() -> None:
         await work()
 
     async with asyncio.TaskGroup() as group:
-        group.create_task(worker())
+        working = group.create_task(worker())
         yield
+        _, left = await asyncio.wait({working}, timeout=HTTP_S)
+        assert not left, "the call was answered before its worker had done anything that could end it"

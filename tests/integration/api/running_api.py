@@ -3,14 +3,15 @@
 import asyncio
 import io
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
+import pytest
 from fastapi import APIRouter
 from PIL import Image
 from pydantic import SecretStr
@@ -20,16 +21,19 @@ from api.app import create_app
 from api.server import StreamEndingServer, build_server
 from config import Settings
 from contracts.statuses import Status
-from db import events, keys
+from db import events, keys, reports
 from db.columns import now
-from db.engine import Database
+from db.engine import Database, DatabasePatience
 from db.models import Generation
 from storage.base import ObjectStorage
+from tests.integration.patience import HTTP_S, PATIENT
 
 T = TypeVar("T")
 
 PEPPER = "a pepper of the tests"
 WEBHOOK_SECRET = "whsec_dGhlIHRlc3RzIHNpZ24gd2l0aCB0aGlz"
+# More than anything takes that tests wait for, and less than a test may take: whoever waits in vain says for what.
+EVENTUALLY_S = 120
 
 
 def settings_for(database_url: str, temporal_address: str, **more: Any) -> Settings:
@@ -68,27 +72,41 @@ class RunningApi:
 
 @asynccontextmanager
 async def running_api(
-    settings: Settings, storage: ObjectStorage, *, more: Sequence[APIRouter] = ()
+    settings: Settings,
+    storage: ObjectStorage,
+    *,
+    more: Sequence[APIRouter] = (),
+    patience: DatabasePatience = PATIENT,
 ) -> AsyncIterator[RunningApi]:
-    """`more`: routes of the test's own."""
+    """`more`: routes of the test's own. `patience`: with a PostgreSQL that is slow, of which usually no test is to be told."""
     stopping = asyncio.Event()
-    app = create_app(settings, stopping=stopping, storage=storage)
+    app = create_app(settings, stopping=stopping, storage=storage, patience=patience)
     for router in more:
         app.include_router(router)
     listening = socket.create_server(("127.0.0.1", 0))
     port: int = listening.getsockname()[1]
     server = build_server(app, host="127.0.0.1", port=port, stopping=stopping)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
-    database = Database(settings.database_url, pool_size=2)
+    database = Database(settings.database_url, pool_size=2, patience=PATIENT)
     try:
-        while not server.started:
-            assert not serving.done(), "the server ended before it had started"
-            await asyncio.sleep(0.01)
+        with patient_reports():
+            while not server.started:
+                assert not serving.done(), "the server ended before it had started"
+                await asyncio.sleep(0.01)
         yield RunningApi(f"http://127.0.0.1:{port}", database, storage, server)
     finally:
         server.should_exit = True
         await serving
         await database.close()
+
+
+@contextmanager
+def patient_reports() -> Iterator[None]:
+    """An API that starts in the block waits for a reader's connection for longer. How long it may read stays as it is."""
+    patience = replace(reports.PATIENCE, connect_s=PATIENT.connect_s, pool_s=PATIENT.pool_s)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(reports, "PATIENCE", patience)
+        yield
 
 
 @dataclass(frozen=True)
@@ -111,7 +129,9 @@ class Tenant:
 
     async def generations(self) -> list[dict[str, Any]]:
         """The newest generations as clients see them."""
-        items: list[dict[str, Any]] = (await self.client.get("/v1/generations")).json()["items"]
+        answer = await self.client.get("/v1/generations")
+        assert answer.status_code == 200, answer.text
+        items: list[dict[str, Any]] = answer.json()["items"]
         return items
 
     async def accept(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -152,15 +172,22 @@ async def new_tenant(api: RunningApi, *, operator: bool = False) -> AsyncIterato
     async with api.database.transaction() as session:
         tenant_id = await keys.ensure_key(session, key, pepper=PEPPER, tenant_name=key, operator=operator)
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=api.url, headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=api.url, headers=headers, timeout=HTTP_S) as client:
         yield Tenant(tenant_id, key, client, api)
 
 
-async def eventually(check: Callable[[], Awaitable[T]]) -> T:
-    """What `check` gives as soon as it is something; the test's own time limit ends the wait."""
-    while not (found := await check()):  # noqa: ASYNC110 the change happens in another process
-        await asyncio.sleep(0.02)
-    return found
+async def eventually(check: Callable[[], Awaitable[T | None]]) -> T:
+    """What `check` gives as soon as it is something."""
+    try:
+        async with asyncio.timeout(EVENTUALLY_S) as limit:
+            while not (found := await check()):  # noqa: ASYNC110 the change happens in another process
+                await asyncio.sleep(0.02)
+            return found
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        name = getattr(check, "__qualname__", repr(check))
+        raise AssertionError(f"{name} found nothing in {EVENTUALLY_S} s") from None
 
 
 def png(width: int = 64, height: int = 48) -> bytes:

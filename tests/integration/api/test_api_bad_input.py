@@ -9,6 +9,7 @@ import pytest
 
 from tests.integration.api.picture_host import PRIVATE, PictureHost
 from tests.integration.api.running_api import AVATAR, CHAIN, RunningApi, Tenant
+from tests.integration.patience import HTTP_S
 
 SCENE: dict[str, Any] = {"kind": "scene", "scene": {"theme": "coral-reef"}}
 NOBODYS_ID = "0199c0de-0000-7000-8000-000000000000"
@@ -229,7 +230,7 @@ async def test_somebody_elses_generation_does_not_exist(tenant: Tenant, stranger
 
 
 async def test_every_route_but_the_open_ones_asks_for_a_key(api: RunningApi) -> None:
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=HTTP_S) as client:
         document = (await client.get("/openapi.json")).json()
         answers = {
             (method, path): await client.request(

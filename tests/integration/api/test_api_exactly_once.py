@@ -32,6 +32,7 @@ from tests.integration.api.running_api import (
     running_api,
     settings_for,
 )
+from tests.integration.patience import HTTP_S
 
 FINAL = "generation.succeeded"
 Seen = tuple[int, str]
@@ -48,8 +49,14 @@ async def replica(database_url: str, engine: WorkflowEnvironment) -> AsyncIterat
 
 async def post(url: str, tenant: Tenant, body: dict[str, Any], key: str) -> httpx.Response:
     headers = {"Authorization": f"Bearer {tenant.key}", "Idempotency-Key": key}
-    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
+    async with httpx.AsyncClient(base_url=url, headers=headers, timeout=HTTP_S) as client:
         return await client.post("/v1/generations", json=body)
+
+
+async def started(tenant: Tenant, generation_id: str) -> None:
+    """The engine has it, from whichever replica."""
+    query = "select 1 from generation where id = :id and dispatched_at is not null"
+    await eventually(lambda: tenant.api.ask(query, id=UUID(generation_id)))
 
 
 async def test_fifty_requests_with_one_key_over_two_replicas_are_one_generation(
@@ -66,6 +73,7 @@ async def test_fifty_requests_with_one_key_over_two_replicas_are_one_generation(
     assert all(answer.json() == accepted for answer in answers)
     assert len(first_of_all) == 1
     assert (await tenant.counts())["generation"] == 1
+    await started(tenant, accepted["id"])
     described = await engine.client.get_workflow_handle(workflow_id(UUID(accepted["id"]))).describe()
     assert described.status is WorkflowExecutionStatus.RUNNING
 
@@ -116,7 +124,8 @@ async def by_websocket(tenant: Tenant, generation_id: str, last: int, enough: in
     """Up to `enough` events behind number `last`, then hang up."""
     seen: list[Seen] = []
     url = f"{tenant.api.url.replace('http', 'ws', 1)}/v1/generations/{generation_id}/ws?last_event_id={last}"
-    async with connect(url, additional_headers={"Authorization": f"Bearer {tenant.key}"}) as websocket:
+    headers = {"Authorization": f"Bearer {tenant.key}"}
+    async with connect(url, additional_headers=headers, open_timeout=HTTP_S) as websocket:
         try:
             while len(seen) < enough:
                 frame = json.loads(await websocket.recv())
@@ -174,7 +183,7 @@ async def test_a_client_sees_each_event_once_although_the_api_is_replaced_again_
     for _ in range(4):
         async with (
             replica(api_database_url, engine) as fresh,
-            httpx.AsyncClient(base_url=fresh.url, headers=tenant.client.headers, timeout=30) as client,
+            httpx.AsyncClient(base_url=fresh.url, headers=tenant.client.headers, timeout=HTTP_S) as client,
         ):
             here = Tenant(tenant.id, tenant.key, client, fresh)
             following = asyncio.create_task(visit(here, accepted["id"], seen[-1][0] if seen else 0, 100))
@@ -230,10 +239,6 @@ async def test_a_generation_that_was_accepted_is_started_by_another_replica_when
     async with running_api(settings_for(api_database_url, "127.0.0.1:9"), MemoryStorage()) as cut_off:
         accepted = (await post(cut_off.url, tenant, AVATAR, "the-key")).json()
 
-    async def started() -> Any:
-        query = "select 1 from generation where id = :id and dispatched_at is not null"
-        return await tenant.api.ask(query, id=UUID(accepted["id"]))
-
-    assert await eventually(started)
+    await started(tenant, accepted["id"])
     described = await engine.client.get_workflow_handle(workflow_id(UUID(accepted["id"]))).describe()
     assert described.status is WorkflowExecutionStatus.RUNNING

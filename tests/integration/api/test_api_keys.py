@@ -13,11 +13,14 @@ from websockets.exceptions import ConnectionClosed
 from db import keys
 from db.columns import now
 from tests.integration.api.running_api import AVATAR, PEPPER, RunningApi, Tenant, eventually, new_tenant
+from tests.integration.patience import HTTP_S
 
 
 @asynccontextmanager
 async def with_key(api: RunningApi, key: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=api.url, headers={"Authorization": f"Bearer {key}"}, timeout=30) as client:
+    async with httpx.AsyncClient(
+        base_url=api.url, headers={"Authorization": f"Bearer {key}"}, timeout=HTTP_S
+    ) as client:
         yield client
 
 
@@ -256,7 +259,9 @@ async def test_who_follows_a_generation_is_told_nothing_more_when_the_key_was_re
     headers = {"Authorization": f"Bearer {made['api_key']}"}
 
     async with (
-        connect(f"{tenant.api.url.replace('http', 'ws', 1)}{path}/ws", additional_headers=headers) as websocket,
+        connect(
+            f"{tenant.api.url.replace('http', 'ws', 1)}{path}/ws", additional_headers=headers, open_timeout=HTTP_S
+        ) as websocket,
         tenant.client.stream("GET", f"{path}/events", headers=headers) as stream,
     ):
         lines = stream.aiter_lines()

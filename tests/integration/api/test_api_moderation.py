@@ -1,7 +1,8 @@
 """Prompts are looked at before anything is accepted: what each policy makes of them, and what happens when nobody can look."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,9 +13,13 @@ from pydantic import SecretStr
 from api.app import create_app
 from contracts.tiers import PolicyLevel
 from errors import ConfigurationError
+from providers import openai_checks
+from providers.openai_checks import OpenAIChecks
+from providers.openai_moderation import OpenAIModeration
 from storage.memory import MemoryStorage
 from tests.integration.api.openai_client import client_of
 from tests.integration.api.running_api import RunningApi, Tenant, new_tenant, running_api, settings_for
+from tests.integration.patience import HTTP_S
 from tests.sandbox_server import SandboxServer, start_sandbox
 from tests.scripted_server import answer as scripted_answer
 from tests.scripted_server import scripted
@@ -220,8 +225,22 @@ async def asking_api(api: RunningApi, api_database_url: str, sandbox: SandboxSer
     """An API that asks OpenAI's moderation, too."""
     given = {"openai_base_url": sandbox.openai_url, "openai_api_key": SecretStr("sk-test")}
     settings = settings_for(api_database_url, "127.0.0.1:9", prompt_moderation="openai", **given)
-    async with running_api(settings, MemoryStorage()) as running:
-        yield running
+    with patient_moderation():
+        async with running_api(settings, MemoryStorage()) as running:
+            yield running
+
+
+@contextmanager
+def patient_moderation() -> Iterator[None]:
+    """An API that is made in the block waits for OpenAI as long as a test does: here it is a server on a busy machine."""
+
+    def checks(**given: Any) -> OpenAIChecks:
+        return OpenAIChecks(**given | {"timeout_s": HTTP_S})
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(openai_checks, "OpenAIChecks", checks)
+        patched.setattr("api.parts.OpenAIModeration", partial(OpenAIModeration, within_s=HTTP_S))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -3,17 +3,20 @@
 import asyncio
 import base64
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-import httpx
+import httpx2
 import openai
 import pytest
 
 from storage.memory import MemoryStorage
 from tests.integration.api.openai_client import (
     PICTURES,
+    TIMEOUT,
+    GivesUpOnce,
     client_of,
     fail,
     newest,
@@ -21,7 +24,7 @@ from tests.integration.api.openai_client import (
     succeed,
     worked_on,
 )
-from tests.integration.api.running_api import Tenant, new_tenant, png, running_api, settings_for
+from tests.integration.api.running_api import Tenant, eventually, new_tenant, png, running_api, settings_for
 
 GENERATE = "/v1/images/generations"
 WORDS = "a lighthouse made of glass"
@@ -66,7 +69,8 @@ async def test_pictures_come_as_they_are_in_the_store(tenant: Tenant) -> None:
 
 async def test_the_synchronous_client_works_as_well(tenant: Tenant) -> None:
     def call() -> str | None:
-        with openai.OpenAI(api_key=tenant.key, base_url=f"{tenant.api.url}/v1", max_retries=0) as client:
+        given: dict[str, Any] = {"max_retries": 0, "timeout": TIMEOUT}
+        with openai.OpenAI(api_key=tenant.key, base_url=f"{tenant.api.url}/v1", **given) as client:
             data = client.images.generate(prompt=WORDS).data
             return data[0].b64_json if data else None
 
@@ -168,7 +172,7 @@ async def test_a_body_that_is_none_gets_an_error_in_the_same_shape(
 
 
 async def test_a_wrong_key_is_an_authentication_error(tenant: Tenant) -> None:
-    async with openai.AsyncOpenAI(api_key="sk-wrong", base_url=f"{tenant.api.url}/v1", max_retries=0) as client:
+    async with client_of(tenant, api_key="sk-wrong") as client:
         with pytest.raises(openai.AuthenticationError) as refused:
             await client.images.generate(prompt=WORDS)
 
@@ -200,7 +204,7 @@ async def test_a_refusal_of_the_safety_filter_tells_its_categories_and_is_not_re
 
 
 async def test_a_client_that_gave_up_and_comes_again_finds_the_same_generation(tenant: Tenant) -> None:
-    async with client_of(tenant, max_retries=2, timeout=0.7) as client:
+    async with impatient_client(tenant) as client:
         call = asyncio.ensure_future(client.images.generate(prompt=WORDS))
         first = await newest(tenant)
         await _attempts(tenant, 1)
@@ -212,15 +216,24 @@ async def test_a_client_that_gave_up_and_comes_again_finds_the_same_generation(t
     assert len(await tenant.generations()) == 1
 
 
+@asynccontextmanager
+async def impatient_client(tenant: Tenant) -> AsyncIterator[openai.AsyncOpenAI]:
+    """One that gives its first request up when the generation is there, and then comes again."""
+    async with (
+        httpx2.AsyncClient(transport=GivesUpOnce(lambda: newest(tenant))) as wire,
+        client_of(tenant, max_retries=2, http_client=wire) as client,
+    ):
+        yield client
+
+
 async def _attempts(tenant: Tenant, number: int) -> None:
     """Wait until a repetition with this number has come."""
     query = "select 1 from compatible_call where tenant_id = :id and attempt >= :number"
-    while not await tenant.api.ask(query, id=tenant.id, number=number):  # noqa: ASYNC110 another task makes it true
-        await asyncio.sleep(0.02)
+    await eventually(lambda: tenant.api.ask(query, id=tenant.id, number=number))
 
 
 async def test_a_repeated_edit_finds_the_same_generation_and_stores_no_picture_twice(tenant: Tenant) -> None:
-    async with client_of(tenant, max_retries=2, timeout=0.7) as client:
+    async with impatient_client(tenant) as client:
         call = asyncio.ensure_future(client.images.edit(image=png(40, 30), prompt=WORDS))
         first = await newest(tenant)
         await _attempts(tenant, 1)
@@ -328,9 +341,21 @@ async def test_what_people_have_to_decide_is_a_conflict_that_names_the_generatio
 
 
 async def test_a_client_that_leaves_cancels_nothing(tenant: Tenant) -> None:
-    async with httpx.AsyncClient(base_url=tenant.api.url, headers=tenant.client.headers, timeout=0.3) as client:
-        with pytest.raises(httpx.ReadTimeout):
-            await client.post(GENERATE, json={"prompt": WORDS})
+    assert await tenant.generations() == []
+    connections = tenant.api.server.server_state.connections
+    before = connections.copy()
+    async with client_of(tenant) as client:
+        call = asyncio.ensure_future(client.images.generate(prompt=WORDS))
+        await newest(tenant)
+        its_own = connections - before
+        assert its_own
+        assert not call.done()
+        call.cancel()
+
+    async def is_gone() -> bool:
+        return not its_own & connections
+
+    await eventually(is_gone)
 
     (row,) = await tenant.generations()
     assert not row["cancel_requested"]

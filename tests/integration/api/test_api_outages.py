@@ -20,6 +20,7 @@ from tests.integration.api.running_api import (
     running_api,
     settings_for,
 )
+from tests.integration.patience import HTTP_S
 
 CUT = (
     "select pg_terminate_backend(pid) from pg_stat_activity "
@@ -109,17 +110,20 @@ async def test_a_store_that_falls_silent_is_not_waited_for_when_nothing_was_acce
 
 async def test_a_store_that_comes_late_makes_the_api_ready(api_database_url: str) -> None:
     class LateStorage(MemoryStorage):
-        tries = 0
+        has_come = False
 
         async def prepare(self) -> None:
-            self.tries += 1
-            if self.tries < 2:
+            if not self.has_come:
                 raise StorageUnavailable
 
     storage = LateStorage()
     settings = settings_for(api_database_url, "127.0.0.1:9")
-    async with running_api(settings, storage) as late, httpx.AsyncClient(base_url=late.url) as client:
+    async with (
+        running_api(settings, storage) as late,
+        httpx.AsyncClient(base_url=late.url, timeout=HTTP_S) as client,
+    ):
         first = await client.get("/readyz")
+        storage.has_come = True
 
         async def is_ready() -> bool:
             return (await client.get("/readyz")).status_code == 200

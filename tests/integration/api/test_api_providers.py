@@ -25,6 +25,7 @@ from tests.integration.api.running_api import (
     running_api,
     settings_for,
 )
+from tests.integration.patience import HTTP_S
 
 
 @pytest.fixture(autouse=True)
@@ -177,7 +178,10 @@ async def test_metrics_say_how_every_lane_stands_and_count_what_happened(
 
 async def test_without_a_database_there_are_metrics_and_no_old_figures_of_providers() -> None:
     settings = settings_for("postgresql+asyncpg://nobody@127.0.0.1:9/nothing", "127.0.0.1:9")
-    async with running_api(settings, MemoryStorage()) as broken, httpx.AsyncClient(base_url=broken.url) as client:
+    async with (
+        running_api(settings, MemoryStorage()) as broken,
+        httpx.AsyncClient(base_url=broken.url, timeout=HTTP_S) as client,
+    ):
         answer = await client.get("/metrics")
 
     assert answer.status_code == 200

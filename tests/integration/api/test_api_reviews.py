@@ -117,6 +117,8 @@ async def test_an_adopted_job_is_the_purchases_and_the_story_is_told_again(
     assert (key_id, action, note) == (operator.key.split("_")[1], "adopt", "seen in the dashboard")
     assert facts == {"job_id": decision["job_id"], "provider": "replicate", "step": "avatar", "purchase": 0}
     assert (await events_of(tenant.api, spend))[-2:] == ["purchase.resolved", "generation.reopened"]
+    started = "select 1 from generation where id = :id and run = 2 and dispatched_at is not null"
+    await eventually(lambda: tenant.api.ask(started, id=spend.generation_id))
     await engine.client.get_workflow_handle(workflow_id(spend.generation_id, 2)).describe()
 
 

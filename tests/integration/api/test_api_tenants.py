@@ -10,6 +10,7 @@ from temporalio.service import RPCError
 from temporalio.testing import WorkflowEnvironment
 
 from tests.integration.api.running_api import AVATAR, RunningApi, Tenant, eventually, new_tenant
+from tests.integration.patience import HTTP_S
 
 NOTE = {"note": "the invoice of October is unpaid"}
 
@@ -29,7 +30,7 @@ async def make(operator: Tenant, **wanted: Any) -> dict[str, Any]:
 
 async def asked_by(made: dict[str, Any], api: RunningApi, path: str = "/v1/generations") -> httpx.Response:
     headers = {"Authorization": f"Bearer {made['key']['api_key']}"}
-    async with httpx.AsyncClient(base_url=api.url, headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=api.url, headers=headers, timeout=HTTP_S) as client:
         return await client.get(path)
 
 

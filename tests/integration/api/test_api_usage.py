@@ -19,7 +19,6 @@ from tests.integration.api.openai_client import fail, newest, worked_on
 from tests.integration.api.running_api import AVATAR, CHAIN, RunningApi, Tenant, eventually, new_tenant
 
 USAGE = "/v1/usage"
-TODAY = now().date().isoformat
 
 
 @pytest.fixture
@@ -126,7 +125,7 @@ async def test_as_csv_it_is_a_file_whose_cells_are_no_formulas(tenant: Tenant, a
     rows = list(csv.DictReader(io.StringIO(answer.text, newline="")))
     assert answer.text.endswith("\r\n")
     assert [(row["session"], row["day"], row["cost_usd"], row["purchases"]) for row in rows] == [
-        ("'-2.5", TODAY(), "0.012500", "1")
+        ("'-2.5", now().date().isoformat(), "0.012500", "1")
     ]
 
 

@@ -20,6 +20,7 @@ from db.columns import now
 from db.models import Spend
 from sandbox.wavespeed.webhooks import signature
 from tests.integration.api.running_api import AVATAR, WEBHOOK_SECRET, RunningApi, Tenant
+from tests.integration.patience import HTTP_S
 
 BODY = json.dumps({"id": "job-1", "status": "succeeded"}).encode()
 
@@ -63,7 +64,7 @@ def signed(
 async def send(
     api: RunningApi, token: str, headers: dict[str, str], body: bytes = BODY, sender: str = "replicate"
 ) -> httpx.Response:
-    async with httpx.AsyncClient(base_url=api.url) as provider:
+    async with httpx.AsyncClient(base_url=api.url, timeout=HTTP_S) as provider:
         return await provider.post(f"/v1/webhooks/{sender}/{token}", content=body, headers=headers)
 
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 from typing import Any
 
 from tests.integration.failover.house import FAMILIES
-from tests.integration.failover.troubles import Fault
+from tests.integration.failover.troubles import DEADLINE_S, Fault
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class Cell:
     fault: Fault | None = None
     second_fault: Fault | None = None
     family: str = "usual"
-    deadline_s: int = 60
+    deadline_s: int = DEADLINE_S
     wishes: tuple[tuple[str, Any], ...] = ()
 
     def __str__(self) -> str:

@@ -12,13 +12,14 @@ from temporal_client import connect, ensure_search_attributes
 from tests.acceptance.fresh_standings import all_stand_well
 from tests.integration.conftest import Tables
 from tests.integration.failover.house import House, open_house
+from tests.integration.patience import PATIENT
 from tests.sandbox_server import SandboxServer, start_sandbox
 from tests.temporal_servers import dev_server
 
 
 @pytest.fixture(scope="session")
 async def own_tables(postgres_url: str) -> AsyncIterator[Tables]:
-    database = Database(postgres_url, pool_size=30)
+    database = Database(postgres_url, pool_size=30, patience=PATIENT)
     async with database.transaction() as session:
         tenant_id = await keys.ensure_key(session, keys.new_key(), pepper="pepper", tenant_name="failover")
     yield Tables(postgres_url, database, tenant_id)
@@ -55,3 +56,9 @@ async def guarded(house: House) -> AsyncIterator[House]:
     yield house
     house.gate.is_in_use = False
     await all_stand_well(house.tables.database)
+
+
+@pytest.fixture
+def a_patient_replicate(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine a purchase takes long to be accepted; those that are given up as too slow move its breaker."""
+    monkeypatch.setattr(house.providers["replicate"], "submit_timeout_s", 60.0)

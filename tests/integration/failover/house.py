@@ -82,7 +82,8 @@ EDITING: Final = {
 FAMILIES: Final = {"edits": EDITING, "usual": USUAL, "dear": DEAR}
 REVIEW_ABOVE_USD: Final = Decimal("0.5")
 # As in the product, but for what only costs time: a purchase whose answer was lost is sent again after all of these.
-BUYING: Final = BuyingRules(list_lag_s=0.2, look_up_every_s=0.2)
+# Sixty at once wait for the pool and for the commit, and a busy machine must not take one of them for a paused process.
+BUYING: Final = BuyingRules(start_within_s=12, list_lag_s=0.2, look_up_every_s=0.2)
 SUBMIT_TIMEOUT_S: Final = 4.0
 # More than any test has, as in the product: who waits for a provider keeps nobody else out.
 PICTURES_IN_FLIGHT: Final = 500
@@ -159,7 +160,7 @@ def providers_behind(doors: Mapping[str, Door], known: Catalog) -> dict[str, Ima
         ),
         "openai": OpenAIImagesProvider(base_url=url("openai", "/v1"), key=KEY, catalog=known),
         "getimg": GetimgProvider(
-            base_url=url("getimg"), key=KEY, catalog=known, download_pauses_s=(0.1, 0.2), download_timeout_s=10.0
+            base_url=url("getimg"), key=KEY, catalog=known, download_pauses_s=(0.1, 0.2), download_timeout_s=60.0
         ),
         "wavespeed": WaveSpeedProvider(base_url=url("wavespeed"), key=KEY, catalog=known, reads=reads),
     }

@@ -18,6 +18,8 @@ from tests.integration.failover.seen import bills, seen_of
 from tests.integration.failover.troubles import JOBS, End, by_first, by_second
 from tests.integration.failover.until import until
 
+pytestmark = [pytest.mark.timeout(900), pytest.mark.usefixtures("a_patient_replicate")]
+
 # A hundred at once where it matters most; elsewhere as many as show the same in less time.
 IN_FLIGHT = {"replicate": 100, "wavespeed": 20, "openai": 20}
 LATE = 5
@@ -91,19 +93,12 @@ async def recover(house: House, watch: BreakerWatch, first: str) -> list[End]:
     return ends
 
 
-@pytest.fixture(autouse=True)
-def a_patient_replicate(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a busy machine a crowd takes long to be accepted; five purchases that are given up as too slow would open its breaker."""
-    monkeypatch.setattr(house.providers["replicate"], "submit_timeout_s", 60.0)
-
-
 @pytest.fixture
 async def watch(guarded: House) -> AsyncIterator[BreakerWatch]:
     async with watching_breakers(guarded.tables.database) as opened:
         yield opened
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.parametrize("first", JOBS)
 async def test_accepted_jobs_of_a_provider_that_dies_are_made_by_the_other_and_each_is_paid_once(
     guarded: House, watch: BreakerWatch, first: str
@@ -120,7 +115,6 @@ async def test_accepted_jobs_of_a_provider_that_dies_are_made_by_the_other_and_e
     assert set(back) == {by_first()}
 
 
-@pytest.mark.timeout(900)
 async def test_purchases_of_a_provider_that_dies_before_it_answers_are_made_by_the_other_and_told_as_unsure(
     guarded: House, watch: BreakerWatch
 ) -> None:

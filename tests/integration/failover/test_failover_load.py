@@ -12,6 +12,8 @@ from tests.integration.failover.matrix import play_cells
 from tests.integration.failover.troubles import End, Fault
 from tests.integration.failover.until import until
 
+pytestmark = pytest.mark.timeout(900)
+
 IN_FLIGHT = 40
 ERRORS = Fault("server_error")
 OTHER = {"replicate": "openai", "openai": "replicate", "getimg": "wavespeed", "wavespeed": "getimg"}
@@ -36,8 +38,10 @@ async def test_when_a_provider_cannot_be_reached_any_more_all_pictures_are_made_
     guarded: House, first: str
 ) -> None:
     await guarded.doors[first].shut()
-    ends = await play_cells(guarded, crowd(first, "away"), at_once=IN_FLIGHT)
-    await guarded.doors[first].open()
+    try:
+        ends = await play_cells(guarded, crowd(first, "away"), at_once=IN_FLIGHT)
+    finally:
+        await guarded.doors[first].open()
 
     assert makers(ends) == {("succeeded", "second"): IN_FLIGHT}
     assert {end.code for end in ends.values()} <= {"provider_unreachable", "circuit_open"}
@@ -70,6 +74,7 @@ async def test_when_a_provider_answers_with_errors_and_can_prove_nothing_only_th
     assert await breaker(guarded, "openai") is BreakerState.open
 
 
+@pytest.mark.usefixtures("a_patient_replicate")
 async def test_after_five_failures_nothing_more_is_bought_there_until_it_is_seen_to_work_again(guarded: House) -> None:
     provider, model = "replicate", USUAL["replicate"]
     failing = await play_cells(guarded, crowd(provider, "fails", Fault("model_error"))[:7], at_once=1)

@@ -22,7 +22,7 @@ async def seen(house: House) -> dict[str, End]:
         return await play(house, TROUBLES)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)  # the first of them waits for all cells to be played
 @pytest.mark.parametrize(("trouble", "cell"), CELLS, ids=[str(cell) for _, cell in CELLS])
 async def test_a_picture_is_made_by_whom_the_trouble_allows_and_paid_as_it_says(
     seen: dict[str, End], trouble: Trouble, cell: Cell

@@ -11,6 +11,9 @@ from tests.integration.failover.house import PROVIDERS, House
 from tests.integration.failover.matrix import play_cells
 from tests.integration.failover.troubles import End, Fault, by_second, fails
 
+# The first of them waits for all cells to be played.
+pytestmark = pytest.mark.timeout(900)
+
 EMPTY: Final = Fault("insufficient_credit")
 
 

@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.integration.isolation.belongings import Belongings
 from tests.integration.isolation.known_ways import BODIES, IN_PATHS, THINGS, Target, The
 from tests.integration.isolation.surface import WEBSOCKET, Door, Place
+from tests.integration.patience import HTTP_S
 
 # Of an answer to one request only; what is left of a budget goes down with each.
 ITS_OWN: Final = {
@@ -119,7 +120,7 @@ async def _by_websocket(client: httpx.AsyncClient, sent: Sent, named: str) -> An
     url = str(client.base_url.join(sent.path)).replace("http:", "ws:")
     heard: list[str] = []
     authorization = {"Authorization": client.headers["Authorization"]}
-    async with connect(url, additional_headers=authorization) as socket:
+    async with connect(url, additional_headers=authorization, open_timeout=HTTP_S) as socket:
         try:
             while True:
                 heard.append(str(await socket.recv()))

@@ -21,6 +21,7 @@ from tests.integration.isolation.belongings import Belongings
 from tests.integration.isolation.known_ways import UnknownWay, targets
 from tests.integration.isolation.snapshots import snapshot
 from tests.integration.isolation.surface import Door, doors
+from tests.integration.patience import HTTP_S
 from tests.integration.real_servers import api_in_front
 
 NEW = APIRouter(prefix="/v1/new")
@@ -108,7 +109,7 @@ async def intruder(servers: Settings, attacker: Belongings) -> AsyncIterator[Bel
     """The attacker, in front of an API with holes."""
     async with api_in_front(servers, more=[NEW]) as api:
         headers = {"Authorization": f"Bearer {attacker.tenant.key}"}
-        async with httpx.AsyncClient(base_url=api.url, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=api.url, headers=headers, timeout=HTTP_S) as client:
             yield replace(attacker, tenant=replace(attacker.tenant, client=client))
 
 

@@ -15,6 +15,7 @@ from tests.integration.api.running_api import WEBHOOK_SECRET, RunningApi
 from tests.integration.isolation.belongings import Belongings
 from tests.integration.isolation.sending import plain
 from tests.integration.isolation.snapshots import snapshot
+from tests.integration.patience import HTTP_S
 
 ANOTHER_SECRET = "whsec_c29tZWJvZHkgZWxzZSdzIHNlY3JldCwgbm90IG91cnM="
 BODY = json.dumps({"id": "a-job-of-the-attackers", "status": "succeeded"}).encode()
@@ -22,7 +23,7 @@ BODY = json.dumps({"id": "a-job-of-the-attackers", "status": "succeeded"}).encod
 
 @pytest.fixture
 async def anybody(api: RunningApi) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=HTTP_S) as client:
         yield client
 
 

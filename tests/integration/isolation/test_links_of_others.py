@@ -15,12 +15,13 @@ from yarl import URL
 from config import Settings
 from tests.integration.isolation.belongings import PICTURE, Belongings
 from tests.integration.isolation.snapshots import snapshot
+from tests.integration.patience import HTTP_S
 
 
 @pytest.fixture
 async def stranger() -> AsyncIterator[httpx.AsyncClient]:
     """Somebody without any key."""
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=HTTP_S) as client:
         yield client
 
 

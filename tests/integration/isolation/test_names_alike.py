@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.isolation.belongings import EVERYBODYS, PICTURE, Belongings, request
 from tests.integration.isolation.snapshots import snapshot
+from tests.integration.patience import HTTP_S
 
 SHARED: dict[str, Any] = {"session_id": EVERYBODYS, "user_id": EVERYBODYS, "tags": [EVERYBODYS]}
 
@@ -111,7 +112,7 @@ async def test_a_key_that_is_nearly_anothers_is_nobodys(attacker: Belongings, vi
         f"dio_{'0' * 12}_{secret}",  # nobody's id, their secret
         f"dio_{key_id.upper()}_{secret}" if key_id.upper() != key_id else f"dio_{'f' * 12}_{secret}",
     ]
-    async with httpx.AsyncClient(base_url=victim.tenant.api.url) as client:
+    async with httpx.AsyncClient(base_url=victim.tenant.api.url, timeout=HTTP_S) as client:
         answers = [await client.get("/v1/generations", headers={"Authorization": f"Bearer {key}"}) for key in tried]
         right = await client.get("/v1/generations", headers={"Authorization": f"Bearer {victim.tenant.key}"})
 

@@ -13,6 +13,7 @@ from db import keys, migrate
 from db.engine import Database
 from temporal_client import connect, ensure_search_attributes
 from tests.integration.conftest import Tables
+from tests.integration.patience import PATIENT
 from tests.integration.reconciler.yard import Yard, opened_yard
 from tests.sandbox_server import SandboxServer, start_sandbox
 from tests.temporal_servers import dev_server
@@ -49,7 +50,7 @@ async def tables(postgres_url: str, template: str, numbers: Iterator[int]) -> As
     name = f"reconciler_{next(numbers)}"
     await _ask_server(postgres_url, f'create database "{name}" template "{template}"')
     url = _sibling(postgres_url, name)
-    database = Database(url, pool_size=5)
+    database = Database(url, pool_size=5, patience=PATIENT)
     async with database.transaction() as session:
         tenant_id = await keys.ensure_key(session, keys.new_key(), pepper="pepper", tenant_name="tenant")
     yield Tables(url, database, tenant_id)

@@ -27,6 +27,9 @@ from errors import DatabaseUnavailable, LeaseLost
 from tests.integration.reconciler.yard import Yard
 from workflows.reconcile import Reconcile
 
+# A schedule begins its rounds at whole multiples since the epoch: of a month, and so in no test.
+NEVER_S = 30 * 86_400
+
 
 class Staged:
     """A check that finds what it is told to, and does to each what is written there."""
@@ -190,18 +193,18 @@ async def interval(engine: Client) -> timedelta:
 
 @pytest.mark.usefixtures("schedule")
 async def test_several_workers_make_one_schedule_and_a_new_interval_is_taken_over(engine: Client) -> None:
-    await asyncio.gather(*(ensure_schedule(engine, 3000) for _ in range(4)))
+    await asyncio.gather(*(ensure_schedule(engine, NEVER_S) for _ in range(4)))
     first = await interval(engine)
-    await ensure_schedule(engine, 2000)
+    await ensure_schedule(engine, 2 * NEVER_S)
 
-    assert (first, await interval(engine)) == (timedelta(seconds=3000), timedelta(seconds=2000))
+    assert (first, await interval(engine)) == (timedelta(seconds=NEVER_S), timedelta(seconds=2 * NEVER_S))
 
 
 @pytest.mark.usefixtures("schedule")
 async def test_a_schedule_that_people_paused_stays_paused(engine: Client) -> None:
-    await ensure_schedule(engine, 3000)
+    await ensure_schedule(engine, NEVER_S)
     await engine.get_schedule_handle(SCHEDULE_RECONCILE).pause(note="maintenance")
-    await ensure_schedule(engine, 2000)
+    await ensure_schedule(engine, 2 * NEVER_S)
 
     assert (await engine.get_schedule_handle(SCHEDULE_RECONCILE).describe()).schedule.state.paused
 
@@ -215,7 +218,7 @@ async def test_a_scheduled_round_goes_on_where_the_one_before_stopped(
     monkeypatch.setattr(objects, "LOOKED_AT", 2)
     for number in range(3):
         await yard.put(f"{number}.png")
-    await ensure_schedule(yard.engine, 3600)
+    await ensure_schedule(yard.engine, NEVER_S)
     handle = yard.engine.get_schedule_handle(SCHEDULE_RECONCILE)
     async with at_work(yard):
         for left in (["2.png"], []):
