@@ -71,7 +71,7 @@ class WorkerVersions:
     async def promote(self, build_id: str, *, within_s: float) -> None:
         """Have new runs go to this version. An engine that gives no answer is asked again up to then, too.
 
-        Raises WorkerVersionNotReady: no workers of it poll all queues by then.
+        Raises WorkerVersionNotReady: no workers of it poll all queues by then. Raises EngineUnavailable: no answer until then.
         """
         await self._promote(build_id, within_s=within_s, again_after=NOT_YET | NO_ANSWER)
 
