@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 
 from deploy.stack_ports import claimed, find_free_port
+from tests.fresh_connections import FRESH
 
 ROOT = Path(__file__).parents[1]
 START_TIMEOUT_S = 60.0
@@ -168,7 +169,7 @@ async def start_sandbox(tmp_path: Path, **options: str | float) -> AsyncIterator
     port = find_free_port()
     url = f"http://127.0.0.1:{port}"
     with claimed([port]):  # until the end: a sandbox that is started again needs it again
-        async with httpx.AsyncClient(base_url=url, timeout=60, trust_env=False) as admin:
+        async with httpx.AsyncClient(base_url=url, timeout=60, limits=FRESH, trust_env=False) as admin:
             server = SandboxServer(port, tmp_path / "sandbox", tuple(arguments), admin)
             try:
                 await server.start()

@@ -13,6 +13,7 @@ from deploy.stack_state import load_secrets
 from storage.minio_storage import MinioStorage
 from tests.acceptance.client import PATIENCE_S, Diorama
 from tests.acceptance.fresh_standings import all_stand_well
+from tests.fresh_connections import FRESH
 from tests.hook_receiver import HookReceiver, hook_receiver
 
 
@@ -51,13 +52,11 @@ async def diorama(stack: LocalStack) -> AsyncIterator[Diorama]:
     )
     patience = DatabasePatience(connect_s=PATIENCE_S, pool_s=PATIENCE_S, command_s=PATIENCE_S)
     database = Database(environment["DIORAMA_DATABASE_URL"], patience=patience)
-    # Shorter than the servers' five seconds: a request must not meet a connection that is just being closed.
-    limits = httpx.Limits(keepalive_expiry=2)
     headers = {"Authorization": f"Bearer {secrets.bootstrap_api_key}"}
     async with (
         closing_all(storage, database),
-        httpx.AsyncClient(base_url=addresses.api_url, headers=headers, timeout=PATIENCE_S, limits=limits) as http,
-        httpx.AsyncClient(base_url=addresses.sandbox_url, timeout=PATIENCE_S, limits=limits) as sandbox,
+        httpx.AsyncClient(base_url=addresses.api_url, headers=headers, timeout=PATIENCE_S, limits=FRESH) as http,
+        httpx.AsyncClient(base_url=addresses.sandbox_url, timeout=PATIENCE_S, limits=FRESH) as sandbox,
     ):
         client = Diorama(stack, http, sandbox, database, storage)
         await client.set_sandbox_right()

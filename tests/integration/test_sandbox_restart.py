@@ -8,6 +8,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.fresh_connections import FRESH
 from tests.integration.patience import HTTP_S, waiting_for
 from tests.sandbox_server import SandboxServer, start_sandbox
 from tests.webhook_receiver import webhook_receiver
@@ -24,10 +25,8 @@ async def sandbox(tmp_path: Path) -> AsyncIterator[SandboxServer]:
 @pytest.fixture
 async def api(sandbox: SandboxServer) -> AsyncIterator[httpx.AsyncClient]:
     headers = {"authorization": "Bearer r8_x"}
-    # No connection outlives the server that it was made to.
-    limits = httpx.Limits(max_keepalive_connections=0)
     async with httpx.AsyncClient(
-        base_url=sandbox.replicate_url, headers=headers, limits=limits, timeout=HTTP_S, trust_env=False
+        base_url=sandbox.replicate_url, headers=headers, limits=FRESH, timeout=HTTP_S, trust_env=False
     ) as client:
         yield client
 

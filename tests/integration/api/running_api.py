@@ -26,6 +26,7 @@ from db.columns import now
 from db.engine import Database, DatabasePatience
 from db.models import Generation
 from storage.base import ObjectStorage
+from tests.fresh_connections import FRESH
 from tests.integration.patience import HTTP_S, PATIENT
 
 T = TypeVar("T")
@@ -172,7 +173,7 @@ async def new_tenant(api: RunningApi, *, operator: bool = False) -> AsyncIterato
     async with api.database.transaction() as session:
         tenant_id = await keys.ensure_key(session, key, pepper=PEPPER, tenant_name=key, operator=operator)
     headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(base_url=api.url, headers=headers, timeout=HTTP_S) as client:
+    async with httpx.AsyncClient(base_url=api.url, headers=headers, timeout=HTTP_S, limits=FRESH) as client:
         yield Tenant(tenant_id, key, client, api)
 
 
