@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 from uuid import uuid4
@@ -56,6 +55,7 @@ class Diorama:
     database: Database
     storage: MinioStorage
     started: list[str] = field(default_factory=list)
+    wound_s: float = 0
 
     async def post(self, body: Json, **headers: str) -> Json:
         keyed = {"Idempotency-Key": uuid4().hex} | headers
@@ -68,11 +68,16 @@ class Diorama:
     async def wind_sandbox(self, seconds: float = LONG_S) -> None:
         """Move the clock of the providers' stand-in, until the test is over."""
         (await self.sandbox.post("/admin/clock", json={"advance_s": seconds})).raise_for_status()
+        self.wound_s += seconds
+
+    async def wind_sandbox_back(self) -> None:
+        """To our own time, exactly: bills and ledgers are matched by when things were sent."""
+        if self.wound_s:
+            await self.wind_sandbox(-self.wound_s)
 
     async def set_sandbox_right(self) -> None:
-        """No faults and no limits there, short jobs, small pictures, and our own time."""
+        """No faults and no limits there, short jobs and small pictures."""
         (await self.sandbox.delete("/admin/faults")).raise_for_status()
-        (await self.sandbox.post("/admin/clock", json={"at": datetime.now(UTC).isoformat()})).raise_for_status()
         await self.settings(creates_per_minute=None, reads_per_minute=None, duration_s=0.3, drawing="fast")
 
     async def get(self, generation_id: str) -> Json:

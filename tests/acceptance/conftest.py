@@ -61,8 +61,11 @@ async def diorama(stack: LocalStack) -> AsyncIterator[Diorama]:
         client = Diorama(stack, http, sandbox, database, storage)
         await client.set_sandbox_right()
         await all_stand_well(database)
-        yield client
-        await client.audit()
+        try:
+            yield client
+            await client.audit()
+        finally:
+            await client.wind_sandbox_back()
 
 
 @asynccontextmanager
